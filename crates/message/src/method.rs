@@ -4,7 +4,20 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Method {
-    Invite, Ack, Bye, Cancel, Register, Options, Subscribe, Notify, Publish, Refer, Info, Update, Prack, Message,
+    Invite,
+    Ack,
+    Bye,
+    Cancel,
+    Register,
+    Options,
+    Subscribe,
+    Notify,
+    Publish,
+    Refer,
+    Info,
+    Update,
+    Prack,
+    Message,
     /// Kamailio's distributed message queue.
     Kdmq,
     /// Any other token; its text is in the message.

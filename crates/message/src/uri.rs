@@ -5,7 +5,13 @@ use crate::{Fault, Params, Transport};
 /// URI scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
-pub enum Scheme { Sip, Sips, Tel, Urn, Other }
+pub enum Scheme {
+    Sip,
+    Sips,
+    Tel,
+    Urn,
+    Other,
+}
 
 /// A URI split over the bytes it was parsed from. Nothing is unescaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,1 +1,42 @@
-//! (to be filled)
+//! The KSR API: what a routing script can see and do, declared once and engine-independent.
+//!
+//! A [`Module`] offers rows: [`Function`]s, [`PseudoVariable`]s, [`ModParam`]s, [`RpcCommand`]s. The [`Registry`] joins the rows of the
+//! loaded modules; engines (Python now, the native route language later) look names up there. A [`RouteContext`] is one
+//! run of a route over one message. Documentation is printed from the rows.
+#![forbid(unsafe_code)]
+
+// `#[ksr_module]` names this crate `::script`, also from inside it.
+extern crate self as script;
+
+pub mod config;
+pub mod context;
+pub mod engine;
+pub mod function;
+pub mod listener;
+pub mod module;
+pub mod outbox;
+pub mod pv;
+pub mod registry;
+pub mod rpc;
+pub mod statistics;
+pub mod transactions;
+pub mod value;
+pub mod vars;
+
+pub use config::CoreConfig;
+pub use context::{ArmedRoutes, Branch, Inbound, RouteContext, Services, Slots, WorkerState};
+pub use engine::{
+    CallbackId, Callbacks, RouteKind, RouteKinds, RunOutcome, ScriptEngine, ScriptError, ScriptWorker,
+};
+pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
+pub use listener::Listener;
+pub use module::{Core, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
+pub use outbox::Outbox;
+pub use pv::{Format, PseudoVariable, Pv};
+pub use registry::Registry;
+pub use rpc::{RpcCommand, RpcError};
+pub use script_macros::{ModParams, ksr_module};
+pub use statistics::{Statistic, Statistics};
+pub use transactions::{CallIdAct, RelayTo, Transactions, UacRequest};
+pub use value::Value;
+pub use vars::Vars;

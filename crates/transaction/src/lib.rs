@@ -198,13 +198,40 @@ pub enum Action {
     /// Send bytes.
     Transmit { hop: Hop, bytes: Arc<[u8]> },
     /// Run a route and come back with [`Input::Routed`]. `code` is the reply's code or the internal one (408).
-    RunRoute { id: TransactionId, route: Route, branch: u16, reply: Option<Arc<Message>>, code: u16, request: Arc<Message>, script: Option<Arc<dyn Any + Send + Sync>> },
+    RunRoute {
+        id: TransactionId,
+        route: Route,
+        branch: u16,
+        reply: Option<Arc<Message>>,
+        code: u16,
+        request: Arc<Message>,
+        script: Option<Arc<dyn Any + Send + Sync>>,
+    },
     /// Make a local reply with this code and give it back with [`Input::Reply`] (100, 408, 487, 500, ...). Reason by RFC.
     MakeReply { id: TransactionId, code: u16, reason: &'static str, request: Arc<Message> },
     /// A final reply was chosen and sent to the caller: for accounting and statistics.
     Completed { id: TransactionId, code: u16, branch: Option<u16>, local: bool },
     /// A local (UAC) transaction got its final reply (`None`: timeout, code 408).
-    LocalFinal { id: TransactionId, code: u16, reply: Option<Arc<Message>>, script: Option<Arc<dyn Any + Send + Sync>> },
+    LocalFinal {
+        id: TransactionId,
+        code: u16,
+        reply: Option<Arc<Message>>,
+        script: Option<Arc<dyn Any + Send + Sync>>,
+    },
     /// The transaction is gone; the method of its request.
     Freed { id: TransactionId, method: Method },
+}
+
+/// Read-only facts of a transaction (completed by the implementation).
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The request.
+    pub request: &'a Arc<Message>,
+}
+
+/// Counters of a shard.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Live transactions.
+    pub current: u64,
 }

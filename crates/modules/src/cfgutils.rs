@@ -1,0 +1,13 @@
+//! (to be filled)
+
+use script::Module;
+
+/// Module `cfgutils`.
+#[derive(Debug, Default)]
+pub struct CfgUtils {}
+
+impl Module for CfgUtils {
+    fn name(&self) -> &'static str {
+        "cfgutils"
+    }
+}

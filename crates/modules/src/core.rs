@@ -1,0 +1,13 @@
+//! (to be filled)
+
+use script::Module;
+
+/// Module `core`.
+#[derive(Debug, Default)]
+pub struct CoreFunctions {}
+
+impl Module for CoreFunctions {
+    fn name(&self) -> &'static str {
+        "core"
+    }
+}

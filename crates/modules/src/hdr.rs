@@ -1,0 +1,13 @@
+//! (to be filled)
+
+use script::Module;
+
+/// Module `hdr`.
+#[derive(Debug, Default)]
+pub struct Hdr {}
+
+impl Module for Hdr {
+    fn name(&self) -> &'static str {
+        "hdr"
+    }
+}

@@ -1,0 +1,56 @@
+//! Core parameters that message handling needs, taken from `kamailio.cfg` by the server.
+
+/// Settings of the core; defaults are Kamailio's.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// `server_header`: whole header line without CRLF, default `Server: Trunkline (version)`.
+    pub server_header: Vec<u8>,
+    /// `user_agent_header`: for requests made here.
+    pub user_agent_header: Vec<u8>,
+    /// `server_signature`: add `server_header` to replies made here. Default true.
+    pub server_signature: bool,
+    /// `alias=` entries: host, optional port, optional transport.
+    pub aliases: Vec<(String, Option<u16>, Option<message::Transport>)>,
+    /// `auto_aliases`: reverse names count as myself. Default false here: no DNS yet.
+    pub auto_aliases: bool,
+    /// `children`: workers per UDP socket. Default 8.
+    pub children: usize,
+    /// `debug`: log level, Kamailio's numbers (-5..=3). Default 0.
+    pub debug: i32,
+    /// `max_branches` in a destination set besides the Request-URI. Default 12.
+    pub max_branches: usize,
+    /// `server_id`.
+    pub server_id: u32,
+    /// `sip_warning`, `mhomed`, ... as asked for by `$cfg` and functions; name to text.
+    pub other: std::collections::HashMap<String, String>,
+    /// Defines of the preprocessor, for `$def(NAME)`.
+    pub defines: std::collections::HashMap<String, String>,
+    /// Unix time of the start, for `$Tb` and `core.uptime`.
+    pub started: u64,
+    /// Process id, for `$pp` and ids.
+    pub pid: u32,
+    /// Random per start: Call-ID and tag making, hashing.
+    pub seed: u64,
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        let version = env!("CARGO_PKG_VERSION");
+        CoreConfig {
+            server_header: format!("Server: Trunkline ({version})").into_bytes(),
+            user_agent_header: format!("User-Agent: Trunkline ({version})").into_bytes(),
+            server_signature: true,
+            aliases: Vec::new(),
+            auto_aliases: false,
+            children: 8,
+            debug: 0,
+            max_branches: 12,
+            server_id: 0,
+            other: Default::default(),
+            defines: Default::default(),
+            started: 0,
+            pid: 0,
+            seed: 0,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! RPC commands: one row each, answered over every control channel.
+
+use serde_json::Value as Json;
+use transaction::Now;
+
+use crate::{Core, Module};
+
+/// A command of `rpc_commands.tsv`.
+pub struct RpcCommand {
+    /// `ul.dump`.
+    pub name: &'static str,
+    /// What it does, its parameters and its answer.
+    pub doc: &'static str,
+    /// The call. `params` is a JSON array (positional).
+    pub call: fn(&dyn Module, &Core, Now, &[Json]) -> Result<Json, RpcError>,
+}
+
+/// An RPC fault: Kamailio's code and text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RpcError {
+    /// 400 bad parameters, 404 not found, 500 failure.
+    pub code: i64,
+    /// Text.
+    pub message: String,
+}
+
+impl RpcError {
+    /// A fault.
+    pub fn new(code: i64, message: impl Into<String>) -> RpcError {
+        RpcError { code, message: message.into() }
+    }
+}
