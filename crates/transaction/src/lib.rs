@@ -5,9 +5,13 @@
 //! retransmissions are absorbed, everything else is deferred in order. No I/O, no clock, no locks.
 #![forbid(unsafe_code)]
 
+mod shard;
 pub mod time;
+mod view;
 
+pub use shard::{Counts, Kind, Match, Refused, Shard, Unknown};
 pub use time::{Now, Timestamp};
+pub use view::{BranchView, View};
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -72,6 +76,22 @@ pub struct Timing {
     pub max_noninvite: Duration,
 }
 
+impl Default for Timing {
+    /// RFC 3261 table 4 and Kamailio's defaults.
+    fn default() -> Timing {
+        Timing {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            fr: Duration::from_secs(30),
+            fr_inv: Duration::from_secs(120),
+            wait: Duration::from_secs(5),
+            max_invite: Duration::from_secs(180),
+            max_noninvite: Duration::from_secs(32),
+        }
+    }
+}
+
 /// Per-transaction switches (`t_set_*`).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
@@ -83,8 +103,14 @@ pub struct Options {
     pub no_auto_ack: bool,
     /// `t_set_disable_internal_reply`: do not answer 408/500 by ourselves.
     pub disable_internal_reply: bool,
-    /// Cancel remaining branches on a 6xx or 2xx (always on for 2xx).
+    /// With `disable_6xx`: cancel the remaining branches on a 6xx all the same. (Without it that is always done.)
     pub cancel_on_6xx: bool,
+    /// As Kamailio, against RFC 4320: forward 101..199 and send 408 on a non-INVITE.
+    pub noninvite_408: bool,
+    /// Forward a 503 as it is (`remap_503_500` = 0) instead of as 500 (RFC 3261 §16.7 step 6).
+    pub keep_503: bool,
+    /// As Kamailio: finished machines absorb for `wait` only instead of the 64*T1 of timers D, J, L and M.
+    pub short_wait: bool,
 }
 
 /// What [`Shard::create`] needs.
@@ -102,6 +128,8 @@ pub struct NewTransaction {
     pub script: Option<Arc<dyn Any + Send + Sync>>,
     /// A UAC transaction of our own (`t_uac_send`): no server side, replies are not forwarded.
     pub local: bool,
+    /// The 100 to send at once (INVITE, unless `options.no_auto_100`), printed by the caller.
+    pub trying: Option<Arc<[u8]>>,
 }
 
 /// A branch to start.
@@ -209,6 +237,9 @@ pub enum Action {
     },
     /// Make a local reply with this code and give it back with [`Input::Reply`] (100, 408, 487, 500, ...). Reason by RFC.
     MakeReply { id: TransactionId, code: u16, reason: &'static str, request: Arc<Message> },
+    /// The best reply is a 401 or 407 and other branches were challenged too (RFC 3261 §16.7 step 7): print `replies[0]` with the
+    /// WWW-Authenticate and Proxy-Authenticate rows of the others added, and give it back with [`Input::Reply`].
+    MergeAuth { id: TransactionId, branch: u16, replies: Vec<Arc<Message>> },
     /// A final reply was chosen and sent to the caller: for accounting and statistics.
     Completed { id: TransactionId, code: u16, branch: Option<u16>, local: bool },
     /// A local (UAC) transaction got its final reply (`None`: timeout, code 408).
