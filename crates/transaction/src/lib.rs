@@ -252,17 +252,3 @@ pub enum Action {
     /// The transaction is gone; the method of its request.
     Freed { id: TransactionId, method: Method },
 }
-
-/// Read-only facts of a transaction (completed by the implementation).
-#[derive(Debug)]
-pub struct View<'a> {
-    /// The request.
-    pub request: &'a Arc<Message>,
-}
-
-/// Counters of a shard.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counts {
-    /// Live transactions.
-    pub current: u64,
-}
