@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use message::{Edits, Message, Transport, Uri};
-use transaction::{Hop, Now, SocketId, TransactionId};
+use transaction::{Hop, Now, Options, Outcome, SocketId, Timing, TransactionId};
 
 use crate::value::Value;
 use crate::{CallbackId, Core, Outbox, RouteKind, ScriptWorker, Transactions, Vars};
@@ -162,6 +162,14 @@ pub struct RouteContext<'s> {
     pub vars: Option<Arc<Vars>>,
     /// Result of the last function, `$rc`.
     pub last_result: i64,
+    /// Why the last relay or reply failed: the answer `sl_reply_error` and `t_reply_error` give. `None`: 500.
+    pub error: Option<(u16, &'static str)>,
+    /// Timers set by `t_set_fr` and the like before the transaction exists.
+    pub timing: Option<Timing>,
+    /// Switches set by `t_set_*` before the transaction exists.
+    pub options: Option<Options>,
+    /// Failure, branch-failure and onreply routes: what the route decided, handed back to the transaction when it ends.
+    pub decision: Outcome,
     /// Module state of this message.
     pub slots: Slots,
     /// Advertised address set by `set_advertised_address` / `_port`.
@@ -205,6 +213,10 @@ impl<'s> RouteContext<'s> {
             reply_code: 0,
             vars: None,
             last_result: 1,
+            error: None,
+            timing: None,
+            options: None,
+            decision: Outcome::default(),
             slots: Slots::default(),
             advertise: (None, None),
         }
