@@ -3,6 +3,7 @@
 use crate::{Format, Module, Pv, RouteContext, RouteKinds, Value};
 
 /// A function of the KSR API.
+#[derive(Clone, Copy)]
 pub struct Function {
     /// Module that must be loaded, for example `maxfwd`; `core` for what is always there.
     pub module: &'static str,
@@ -40,6 +41,24 @@ impl Function {
             format!("KSR.{}.{}", self.object, self.name)
         }
     }
+}
+
+/// Joins the rows of several impl blocks of one module, at compile time: `N` is the sum of their lengths.
+pub const fn join<const N: usize>(groups: &[&'static [Function]]) -> [Function; N] {
+    let mut all = [groups[0][0]; N];
+    let (mut group, mut at) = (0, 0);
+    while group < groups.len() {
+        let mut i = 0;
+        while i < groups[group].len() {
+            all[at] = groups[group][i];
+            i += 1;
+            at += 1;
+        }
+        group += 1;
+    }
+    // A constant that is too long or too short stops the build here.
+    assert!(at == N);
+    all
 }
 
 impl std::fmt::Debug for Function {

@@ -41,6 +41,16 @@ pub enum ParamValue {
     Str(String),
 }
 
+impl ParamValue {
+    /// What it is, for messages: `the integer 5`.
+    pub fn describe(&self) -> String {
+        match self {
+            ParamValue::Int(i) => format!("the integer {i}"),
+            ParamValue::Str(s) => format!("the string \"{s}\""),
+        }
+    }
+}
+
 /// A declared module parameter. Made by `#[derive(ModParams)]` from a struct of settings, or by hand.
 #[derive(Debug, Clone, Copy)]
 pub struct ModParam {
