@@ -70,7 +70,9 @@ impl KsrArgs {
                 args.no_message = true;
                 Ok(())
             } else {
-                Err(meta.error("expected `cfg = [..]`, `routes(..)`, `name = \"..\"`, `blocking` or `no_message`"))
+                Err(meta.error(
+                    "expected `cfg = [..]`, `routes(..)`, `name = \"..\"`, `blocking` or `no_message`",
+                ))
             }
         })?;
         Ok(args)
@@ -109,7 +111,12 @@ pub fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> 
     Ok(quote!(#block))
 }
 
-fn row(args: &ModuleArgs, this: &Type, method: &ImplItemFn, attr: &syn::Attribute) -> syn::Result<TokenStream> {
+fn row(
+    args: &ModuleArgs,
+    this: &Type,
+    method: &ImplItemFn,
+    attr: &syn::Attribute,
+) -> syn::Result<TokenStream> {
     let ksr = KsrArgs::parse(attr)?;
     let ident = &method.sig.ident;
     let doc = crate::doc_of(&method.attrs);
@@ -143,7 +150,9 @@ fn row(args: &ModuleArgs, this: &Type, method: &ImplItemFn, attr: &syn::Attribut
         let Some(kind) = kind_of(ty) else {
             return Err(Error::new(
                 ty.span(),
-                format!("KSR function `{ident}`, parameter `{param}`: a script can pass i64, &[u8], &Pv and &Format only"),
+                format!(
+                    "KSR function `{ident}`, parameter `{param}`: a script can pass i64, &[u8], &Pv and &Format only"
+                ),
             ));
         };
         let var = format_ident!("a{}", params.len());

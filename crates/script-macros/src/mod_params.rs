@@ -53,14 +53,18 @@ pub fn expand(item: TokenStream) -> syn::Result<TokenStream> {
             Some("bool") => {
                 (quote!(Int), quote!(::script::ParamValue::Int(value) => self.#field_ident = value != 0,))
             }
-            Some("String") => (quote!(Str), quote!(::script::ParamValue::Str(value) => self.#field_ident = value,)),
+            Some("String") => {
+                (quote!(Str), quote!(::script::ParamValue::Str(value) => self.#field_ident = value,))
+            }
             Some("Option<String>") => {
                 (quote!(Str), quote!(::script::ParamValue::Str(value) => self.#field_ident = Some(value),))
             }
             _ => {
                 return Err(Error::new(
                     field_ident.span(),
-                    format!("parameter `{name}`: integers, bool, String and Option<String> only (or #[modparam(skip)])"),
+                    format!(
+                        "parameter `{name}`: integers, bool, String and Option<String> only (or #[modparam(skip)])"
+                    ),
                 ));
             }
         };

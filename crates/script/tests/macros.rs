@@ -1,8 +1,10 @@
 //! What `#[ksr_module]` and `#[derive(ModParams)]` make.
 
+extern crate trunkline_script as script;
+
 use script::{
-    Format, ModParam, ModParams, Module, Outcome, ParamKind, ParamType, ParamValue, Pv, Returns, RouteContext,
-    RouteKind, SetupError, Value, ksr_module,
+    Format, ModParam, ModParams, Module, Outcome, ParamKind, ParamType, ParamValue, Pv, Returns,
+    RouteContext, RouteKind, SetupError, Value, ksr_module,
 };
 
 #[derive(Default)]
@@ -20,7 +22,14 @@ impl Sample {
     ///
     /// Second paragraph.
     #[ksr(cfg = ["sample_one", "one"], routes(REQUEST, FAILURE))]
-    fn one(&self, _ctx: &mut RouteContext<'_>, number: i64, text: &[u8], pv: &Pv, format: &Format) -> Outcome {
+    fn one(
+        &self,
+        _ctx: &mut RouteContext<'_>,
+        number: i64,
+        text: &[u8],
+        pv: &Pv,
+        format: &Format,
+    ) -> Outcome {
         let _ = (pv, format);
         Outcome(number + text.len() as i64)
     }
