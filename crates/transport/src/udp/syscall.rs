@@ -1,0 +1,263 @@
+//! `recvmmsg`, `sendmmsg` and `IP_PKTINFO`: the system calls the standard library does not have, behind safe types.
+//!
+//! Both rings own every byte the kernel is pointed at, in boxes whose addresses do not change while the ring lives. The message
+//! headers are built once; only what the kernel overwrites is reset before the next call.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::RawFd;
+use std::ptr;
+
+/// Bytes of ancillary data per datagram: one `in6_pktinfo` with its header fits, aligned.
+const CONTROL: usize = 64;
+
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; CONTROL]);
+
+/// Memory for one `recvmmsg`.
+pub(super) struct ReceiveRing {
+    arena: Box<[u8]>,
+    stride: usize,
+    slot: usize,
+    names: Box<[libc::sockaddr_storage]>,
+    controls: Box<[Control]>,
+    // Points into `headers`; kept because `headers` points at it.
+    _vectors: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+    filled: usize,
+}
+
+// SAFETY: the raw pointers inside `headers` point only into boxes the ring owns, which do not move. `&ReceiveRing` hands out shared
+// slices of them; the kernel writes only through `receive(&mut self)`.
+unsafe impl Send for ReceiveRing {}
+// SAFETY: as above.
+unsafe impl Sync for ReceiveRing {}
+
+impl ReceiveRing {
+    /// `slots` datagrams of up to `slot` bytes. `skew` is added to the distance between slots.
+    pub(super) fn new(slots: usize, slot: usize, skew: usize) -> ReceiveRing {
+        let stride = slot + skew;
+        // Zeroed memory is mapped when touched: small datagrams cost one page per slot, not `slot` bytes.
+        let mut arena = vec![0u8; stride * slots].into_boxed_slice();
+        // SAFETY: all-zero bytes are valid for these plain C structs.
+        let zero: (libc::sockaddr_storage, libc::mmsghdr) = unsafe { std::mem::zeroed() };
+        let mut names = vec![zero.0; slots].into_boxed_slice();
+        let mut controls = vec![Control([0; CONTROL]); slots].into_boxed_slice();
+        let mut vectors: Box<[libc::iovec]> = arena
+            .chunks_exact_mut(stride)
+            .map(|chunk| libc::iovec { iov_base: chunk.as_mut_ptr().cast(), iov_len: slot })
+            .collect();
+        let headers = (0..slots)
+            .map(|i| {
+                let mut h = zero.1;
+                h.msg_hdr.msg_name = ptr::from_mut(&mut names[i]).cast();
+                h.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
+                h.msg_hdr.msg_iov = ptr::from_mut(&mut vectors[i]);
+                h.msg_hdr.msg_iovlen = 1;
+                h.msg_hdr.msg_control = ptr::from_mut(&mut controls[i]).cast();
+                h.msg_hdr.msg_controllen = CONTROL;
+                h
+            })
+            .collect();
+        ReceiveRing { arena, stride, slot, names, controls, _vectors: vectors, headers, filled: 0 }
+    }
+
+    /// Blocks until at least one datagram is there (or the socket's timeout), then takes what else is waiting.
+    pub(super) fn receive(&mut self, fd: RawFd) -> io::Result<usize> {
+        for h in self.headers.iter_mut().take(self.filled) {
+            h.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
+            h.msg_hdr.msg_controllen = CONTROL;
+            h.msg_hdr.msg_flags = 0;
+        }
+        self.filled = 0;
+        // SAFETY: `headers` holds `len` initialised headers whose pointers and lengths describe memory owned by `self`, borrowed
+        // mutably for the call. No timeout structure is passed.
+        let n = unsafe {
+            libc::recvmmsg(
+                fd,
+                self.headers.as_mut_ptr(),
+                self.headers.len() as u32,
+                libc::MSG_WAITFORONE as _,
+                ptr::null_mut(),
+            )
+        };
+        if n < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        self.filled = (n as usize).min(self.headers.len());
+        Ok(self.filled)
+    }
+
+    /// Datagrams of the last call.
+    pub(super) fn len(&self) -> usize {
+        self.filled
+    }
+    /// Bytes of a datagram; `None` past the end or when it was longer than a slot.
+    pub(super) fn bytes(&self, i: usize) -> Option<&[u8]> {
+        let h = self.headers.get(..self.filled)?.get(i)?;
+        if h.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+            return None;
+        }
+        let start = i * self.stride;
+        self.arena.get(start..start + (h.msg_len as usize).min(self.slot))
+    }
+    /// Sender of a datagram.
+    pub(super) fn source(&self, i: usize) -> Option<SocketAddr> {
+        let h = self.headers.get(..self.filled)?.get(i)?;
+        decode(self.names.get(i)?, h.msg_hdr.msg_namelen as usize)
+    }
+    /// Our address it was sent to, where `IP_PKTINFO` is on.
+    pub(super) fn destination(&self, i: usize) -> Option<IpAddr> {
+        let h = self.headers.get(..self.filled)?.get(i)?;
+        let data = &self.controls.get(i)?.0;
+        let length = h.msg_hdr.msg_controllen.min(CONTROL);
+        let header = size_of::<libc::cmsghdr>();
+        let mut at = 0;
+        while at + header <= length {
+            // SAFETY: `at + header <= CONTROL`, any bytes are a valid `cmsghdr`, and the read is unaligned.
+            let c: libc::cmsghdr = unsafe { ptr::read_unaligned(data.as_ptr().add(at).cast()) };
+            let body = data.get(at + header..(at + c.cmsg_len).min(length))?;
+            match (c.cmsg_level, c.cmsg_type) {
+                // in_pktinfo: ifindex, spec_dst, addr (4 bytes each).
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let octets: [u8; 4] = body.get(8..12)?.try_into().ok()?;
+                    return Some(IpAddr::V4(Ipv4Addr::from(octets)));
+                }
+                // in6_pktinfo: addr (16 bytes), ifindex.
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let octets: [u8; 16] = body.get(..16)?.try_into().ok()?;
+                    return Some(IpAddr::V6(Ipv6Addr::from(octets)));
+                }
+                _ => {}
+            }
+            at += (c.cmsg_len.max(header) + 7) & !7;
+        }
+        None
+    }
+}
+
+/// Memory for one `sendmmsg`; the bytes themselves are lent for the call.
+pub(super) struct SendRing {
+    names: Box<[libc::sockaddr_storage]>,
+    vectors: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+}
+
+// SAFETY: `headers` points only into boxes the ring owns; `vectors` point at lent bytes only during `send`, which sets every entry it
+// passes to the kernel.
+unsafe impl Send for SendRing {}
+
+impl SendRing {
+    pub(super) fn new(slots: usize) -> SendRing {
+        // SAFETY: all-zero bytes are valid for these plain C structs.
+        let zero: (libc::sockaddr_storage, libc::iovec, libc::mmsghdr) = unsafe { std::mem::zeroed() };
+        let mut names = vec![zero.0; slots].into_boxed_slice();
+        let mut vectors = vec![zero.1; slots].into_boxed_slice();
+        let headers = (0..slots)
+            .map(|i| {
+                let mut h = zero.2;
+                h.msg_hdr.msg_name = ptr::from_mut(&mut names[i]).cast();
+                h.msg_hdr.msg_iov = ptr::from_mut(&mut vectors[i]);
+                h.msg_hdr.msg_iovlen = 1;
+                h
+            })
+            .collect();
+        SendRing { names, vectors, headers }
+    }
+
+    /// Slots.
+    pub(super) fn capacity(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Sends these datagrams in order without blocking; returns how many the kernel took (at least one) or why it refused the first.
+    pub(super) fn send(&mut self, fd: RawFd, datagrams: &[(SocketAddr, &[u8])]) -> io::Result<usize> {
+        let n = datagrams.len().min(self.headers.len());
+        for (i, (to, bytes)) in datagrams.iter().take(n).enumerate() {
+            self.headers[i].msg_hdr.msg_namelen = encode(to, &mut self.names[i]);
+            self.vectors[i] = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        }
+        // SAFETY: the first `n` headers point at names and vectors owned by `self`, and those at bytes borrowed for the call; the
+        // kernel only reads them (and writes `msg_len`).
+        let sent = unsafe {
+            libc::sendmmsg(
+                fd,
+                self.headers.as_mut_ptr(),
+                n as u32,
+                (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
+            )
+        };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
+    }
+}
+
+/// Waits until the socket takes datagrams again; false after `milliseconds`.
+pub(super) fn wait_writable(fd: RawFd, milliseconds: i32) -> bool {
+    let mut p = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one initialised `pollfd`, borrowed mutably for the call.
+    unsafe { libc::poll(&mut p, 1, milliseconds) > 0 }
+}
+
+/// Asks for the destination address of every datagram.
+pub(super) fn enable_packet_info(fd: RawFd, v6: bool) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let (level, name) = if v6 {
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_PKTINFO)
+    };
+    // SAFETY: the option value is a valid `c_int` of the size given.
+    let r = unsafe {
+        libc::setsockopt(fd, level, name, ptr::from_ref(&on).cast(), size_of::<libc::c_int>() as u32)
+    };
+    if r < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn decode(name: &libc::sockaddr_storage, length: usize) -> Option<SocketAddr> {
+    match i32::from(name.ss_family) {
+        libc::AF_INET if length >= size_of::<libc::sockaddr_in>() => {
+            // SAFETY: the kernel filled in a `sockaddr_in`, and the storage is larger and aligned for it.
+            let a: &libc::sockaddr_in = unsafe { &*ptr::from_ref(name).cast() };
+            let ip = Ipv4Addr::from(u32::from_be(a.sin_addr.s_addr));
+            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(a.sin_port)))
+        }
+        libc::AF_INET6 if length >= size_of::<libc::sockaddr_in6>() => {
+            // SAFETY: as above, for `sockaddr_in6`.
+            let a: &libc::sockaddr_in6 = unsafe { &*ptr::from_ref(name).cast() };
+            let ip = Ipv6Addr::from(a.sin6_addr.s6_addr);
+            Some(SocketAddrV6::new(ip, u16::from_be(a.sin6_port), 0, a.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+fn encode(address: &SocketAddr, name: &mut libc::sockaddr_storage) -> u32 {
+    match address {
+        SocketAddr::V4(a) => {
+            let v = libc::sockaddr_in {
+                sin_family: libc::AF_INET as _,
+                sin_port: a.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from(*a.ip()).to_be() },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: the storage is larger than and aligned for `sockaddr_in`.
+            unsafe { ptr::from_mut(name).cast::<MaybeUninit<libc::sockaddr_in>>().write(MaybeUninit::new(v)) };
+            size_of::<libc::sockaddr_in>() as u32
+        }
+        SocketAddr::V6(a) => {
+            let v = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as _,
+                sin6_port: a.port().to_be(),
+                sin6_flowinfo: 0,
+                sin6_addr: libc::in6_addr { s6_addr: a.ip().octets() },
+                sin6_scope_id: a.scope_id(),
+            };
+            // SAFETY: the storage is larger than and aligned for `sockaddr_in6`.
+            unsafe { ptr::from_mut(name).cast::<MaybeUninit<libc::sockaddr_in6>>().write(MaybeUninit::new(v)) };
+            size_of::<libc::sockaddr_in6>() as u32
+        }
+    }
+}
