@@ -179,9 +179,8 @@ mod tests {
         let to = peer.local_addr().unwrap();
         let bytes: Vec<[u8; 1]> = (0..150u8).map(|n| [n]).collect();
         let counts =
-            Sender::new(7).send(&[s], bytes.iter().map(|b| (SocketId(0), to, b.as_slice())), |_, e| {
-                panic!("{e}")
-            });
+            Sender::new(7)
+                .send(&[s], bytes.iter().map(|b| (SocketId(0), to, b.as_slice())), |_, e| panic!("{e}"));
         assert_eq!(counts.sent, 150);
         for b in &bytes {
             assert_eq!(take(&peer), b);
@@ -197,7 +196,8 @@ mod tests {
         let sockets = [s];
         let mut sender = Sender::new(8);
         for _ in 0..3 {
-            let batch: [(SocketId, SocketAddr, &[u8]); 2] = [(SocketId(0), gone, b"x"), (SocketId(0), to, b"y")];
+            let batch: [(SocketId, SocketAddr, &[u8]); 2] =
+                [(SocketId(0), gone, b"x"), (SocketId(0), to, b"y")];
             assert_eq!(sender.send(&sockets, batch, |_, _| {}).failed(), 0);
             assert_eq!(take(&peer), b"y");
         }

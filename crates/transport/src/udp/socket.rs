@@ -103,7 +103,8 @@ impl Socket {
             s.set_freebind_v6(true).map_err(fail("IPV6_FREEBIND"))?;
         }
         if options.tos != 0 {
-            let set = if address.is_ipv4() { s.set_tos_v4(options.tos) } else { s.set_tclass_v6(options.tos) };
+            let set =
+                if address.is_ipv4() { s.set_tos_v4(options.tos) } else { s.set_tclass_v6(options.tos) };
             set.map_err(fail("IP_TOS"))?;
         }
         // Sizes are wishes: the kernel caps them without an error.

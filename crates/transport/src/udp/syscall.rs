@@ -178,7 +178,8 @@ impl SendRing {
         let n = datagrams.len().min(self.headers.len());
         for (i, (to, bytes)) in datagrams.iter().take(n).enumerate() {
             self.headers[i].msg_hdr.msg_namelen = encode(to, &mut self.names[i]);
-            self.vectors[i] = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+            self.vectors[i] =
+                libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
         }
         // SAFETY: the first `n` headers point at names and vectors owned by `self`, and those at bytes borrowed for the call; the
         // kernel only reads them (and writes `msg_len`).
@@ -204,11 +205,8 @@ pub(super) fn wait_writable(fd: RawFd, milliseconds: i32) -> bool {
 /// Asks for the destination address of every datagram.
 pub(super) fn enable_packet_info(fd: RawFd, v6: bool) -> io::Result<()> {
     let on: libc::c_int = 1;
-    let (level, name) = if v6 {
-        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
-    } else {
-        (libc::IPPROTO_IP, libc::IP_PKTINFO)
-    };
+    let (level, name) =
+        if v6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO) } else { (libc::IPPROTO_IP, libc::IP_PKTINFO) };
     // SAFETY: the option value is a valid `c_int` of the size given.
     let r = unsafe {
         libc::setsockopt(fd, level, name, ptr::from_ref(&on).cast(), size_of::<libc::c_int>() as u32)
@@ -244,7 +242,9 @@ fn encode(address: &SocketAddr, name: &mut libc::sockaddr_storage) -> u32 {
                 sin_zero: [0; 8],
             };
             // SAFETY: the storage is larger than and aligned for `sockaddr_in`.
-            unsafe { ptr::from_mut(name).cast::<MaybeUninit<libc::sockaddr_in>>().write(MaybeUninit::new(v)) };
+            unsafe {
+                ptr::from_mut(name).cast::<MaybeUninit<libc::sockaddr_in>>().write(MaybeUninit::new(v))
+            };
             size_of::<libc::sockaddr_in>() as u32
         }
         SocketAddr::V6(a) => {
@@ -256,7 +256,9 @@ fn encode(address: &SocketAddr, name: &mut libc::sockaddr_storage) -> u32 {
                 sin6_scope_id: a.scope_id(),
             };
             // SAFETY: the storage is larger than and aligned for `sockaddr_in6`.
-            unsafe { ptr::from_mut(name).cast::<MaybeUninit<libc::sockaddr_in6>>().write(MaybeUninit::new(v)) };
+            unsafe {
+                ptr::from_mut(name).cast::<MaybeUninit<libc::sockaddr_in6>>().write(MaybeUninit::new(v))
+            };
             size_of::<libc::sockaddr_in6>() as u32
         }
     }
