@@ -2,70 +2,137 @@
 
 /// A header this server has a use for; everything else is [`HeaderName::Other`] and found by text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[rustfmt::skip]
 #[allow(missing_docs)]
+#[repr(u8)]
 pub enum HeaderName {
-    Via,
-    From,
-    To,
-    CallId,
-    CSeq,
-    Contact,
-    MaxForwards,
-    Route,
-    RecordRoute,
-    ContentLength,
-    ContentType,
-    Expires,
-    Require,
-    ProxyRequire,
-    Supported,
-    Unsupported,
-    Allow,
-    Accept,
-    UserAgent,
-    Server,
-    Authorization,
-    ProxyAuthorization,
-    WwwAuthenticate,
-    ProxyAuthenticate,
-    Path,
-    ServiceRoute,
-    MinExpires,
-    Date,
-    Event,
-    ReferTo,
-    ReferredBy,
-    Replaces,
-    Diversion,
-    PAssertedIdentity,
-    PPreferredIdentity,
-    RemotePartyId,
-    Privacy,
-    Subject,
-    RetryAfter,
-    Timestamp,
-    Reason,
-    SessionExpires,
-    MinSe,
-    RAck,
-    RSeq,
-    SubscriptionState,
-    Identity,
-    MaxBreadth,
-    Warning,
-    ContentEncoding,
-    Organization,
-    PChargingVector,
-    Other,
+    Via, From, To, CallId, CSeq, Contact, MaxForwards, Route, RecordRoute, ContentLength, ContentType, Expires,
+    Require, ProxyRequire, Supported, Unsupported, Allow, Accept, UserAgent, Server, Authorization, ProxyAuthorization,
+    WwwAuthenticate, ProxyAuthenticate, Path, ServiceRoute, MinExpires, Date, Event, ReferTo, ReferredBy, Replaces,
+    Diversion, PAssertedIdentity, PPreferredIdentity, RemotePartyId, Privacy, Subject, RetryAfter, Timestamp, Reason,
+    SessionExpires, MinSe, RAck, RSeq, SubscriptionState, Identity, MaxBreadth, Warning, ContentEncoding, Organization,
+    PChargingVector, AllowEvents, AcceptContact, RejectContact, RequestDisposition, SipEtag, SipIfMatch, Other,
 }
+
+use HeaderName::*;
+
+/// Every name but `Other`, in the order of the enum.
+#[rustfmt::skip]
+const NAMES: [(HeaderName, &str); COUNT] = [
+    (Via, "Via"), (From, "From"), (To, "To"), (CallId, "Call-ID"), (CSeq, "CSeq"), (Contact, "Contact"),
+    (MaxForwards, "Max-Forwards"), (Route, "Route"), (RecordRoute, "Record-Route"), (ContentLength, "Content-Length"),
+    (ContentType, "Content-Type"), (Expires, "Expires"), (Require, "Require"), (ProxyRequire, "Proxy-Require"),
+    (Supported, "Supported"), (Unsupported, "Unsupported"), (Allow, "Allow"), (Accept, "Accept"),
+    (UserAgent, "User-Agent"), (Server, "Server"), (Authorization, "Authorization"),
+    (ProxyAuthorization, "Proxy-Authorization"), (WwwAuthenticate, "WWW-Authenticate"),
+    (ProxyAuthenticate, "Proxy-Authenticate"), (Path, "Path"), (ServiceRoute, "Service-Route"),
+    (MinExpires, "Min-Expires"), (Date, "Date"), (Event, "Event"), (ReferTo, "Refer-To"), (ReferredBy, "Referred-By"),
+    (Replaces, "Replaces"), (Diversion, "Diversion"), (PAssertedIdentity, "P-Asserted-Identity"),
+    (PPreferredIdentity, "P-Preferred-Identity"), (RemotePartyId, "Remote-Party-ID"), (Privacy, "Privacy"),
+    (Subject, "Subject"), (RetryAfter, "Retry-After"), (Timestamp, "Timestamp"), (Reason, "Reason"),
+    (SessionExpires, "Session-Expires"), (MinSe, "Min-SE"), (RAck, "RAck"), (RSeq, "RSeq"),
+    (SubscriptionState, "Subscription-State"), (Identity, "Identity"), (MaxBreadth, "Max-Breadth"),
+    (Warning, "Warning"), (ContentEncoding, "Content-Encoding"), (Organization, "Organization"),
+    (PChargingVector, "P-Charging-Vector"), (AllowEvents, "Allow-Events"), (AcceptContact, "Accept-Contact"),
+    (RejectContact, "Reject-Contact"), (RequestDisposition, "Request-Disposition"), (SipEtag, "SIP-ETag"),
+    (SipIfMatch, "SIP-If-Match"),
+];
+
+/// How many known names there are; `Other` is this number.
+pub(crate) const COUNT: usize = Other as usize;
+const LONGEST: usize = 20;
+const PER_LENGTH: usize = 10;
+
+/// Known names by length: the comparison then mostly ends at the first letter.
+static BY_LENGTH: [[HeaderName; PER_LENGTH]; LONGEST + 1] = {
+    let mut table = [[Other; PER_LENGTH]; LONGEST + 1];
+    let mut index = 0;
+    while index < COUNT {
+        let (name, text) = NAMES[index];
+        assert!(name as usize == index, "NAMES follows the enum");
+        let mut slot = 0;
+        while !matches!(table[text.len()][slot], Other) {
+            slot += 1;
+        }
+        table[text.len()][slot] = name;
+        index += 1;
+    }
+    table
+};
 
 impl HeaderName {
     /// Classifies a name, case-insensitively and with compact forms (`v f t i m l c k s o r b x ...`).
+    #[inline]
     pub fn parse(name: &[u8]) -> HeaderName {
-        todo!("{name:?}")
+        if let [letter] = name {
+            return HeaderName::compact(letter.to_ascii_lowercase());
+        }
+        let Some(candidates) = BY_LENGTH.get(name.len()) else {
+            return Other;
+        };
+        for &candidate in candidates {
+            if candidate == Other || candidate.as_str().as_bytes().eq_ignore_ascii_case(name) {
+                return candidate;
+            }
+        }
+        Other
     }
+
+    fn compact(letter: u8) -> HeaderName {
+        match letter {
+            b'v' => Via,
+            b'f' => From,
+            b't' => To,
+            b'i' => CallId,
+            b'm' => Contact,
+            b'l' => ContentLength,
+            b'c' => ContentType,
+            b'e' => ContentEncoding,
+            b'k' => Supported,
+            b's' => Subject,
+            b'o' => Event,
+            b'u' => AllowEvents,
+            b'r' => ReferTo,
+            b'b' => ReferredBy,
+            b'x' => SessionExpires,
+            b'a' => AcceptContact,
+            b'j' => RejectContact,
+            b'd' => RequestDisposition,
+            b'y' => Identity,
+            _ => Other,
+        }
+    }
+
     /// The name as RFC 3261 spells it, `""` for `Other`.
+    #[inline]
     pub fn as_str(self) -> &'static str {
-        todo!()
+        NAMES.get(self as usize).map_or("", |(_, text)| text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_any_case() {
+        for (name, text) in NAMES {
+            assert_eq!(HeaderName::parse(text.as_bytes()), name);
+            assert_eq!(HeaderName::parse(text.to_ascii_uppercase().as_bytes()), name);
+            assert_eq!(name.as_str(), text);
+        }
+    }
+
+    #[test]
+    fn compact_forms_and_strangers() {
+        for (letter, name) in
+            [("v", Via), ("F", From), ("t", To), ("i", CallId), ("L", ContentLength), ("u", AllowEvents)]
+        {
+            assert_eq!(HeaderName::parse(letter.as_bytes()), name);
+        }
+        for stranger in ["", "z", "X-Foo", "Contactx", "C%6Fntact", "a-header-with-a-very-long-name"] {
+            assert_eq!(HeaderName::parse(stranger.as_bytes()), Other, "{stranger}");
+        }
+        assert_eq!(Other.as_str(), "");
     }
 }

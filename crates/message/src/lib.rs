@@ -7,19 +7,24 @@
 
 pub mod edits;
 pub mod error;
+pub mod grammar;
 pub mod header_name;
+mod index;
 pub mod message;
 pub mod method;
 pub mod name_addr;
 pub mod params;
 pub mod print;
+mod start_line;
 pub mod transport;
 pub mod uri;
+mod validate;
 pub mod via;
 
 pub use edits::Edits;
 pub use error::{Fault, ParseError};
 pub use header_name::HeaderName;
+pub use index::{MAX_ROWS, MAX_SIZE};
 pub use message::{CSeq, Header, Message, StartLine};
 pub use method::Method;
 pub use name_addr::NameAddr;

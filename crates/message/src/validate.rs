@@ -1,0 +1,77 @@
+//! What every message must have before it is worked on (RFC 3261 §8.1.1, §8.2, §16.3 step 1, §18.3, §20).
+//!
+//! It runs for each message received, so it looks at the index and at values that routing needs (and the message
+//! remembers) anyway, and at nothing else.
+
+use crate::index::{Index, bit};
+use crate::{Fault, HeaderName, Message, Uri};
+
+const fn fault(reason: &'static str) -> Fault {
+    Fault { code: 400, reason }
+}
+
+pub(crate) const NO_VIA: Fault = fault("Missing Via");
+pub(crate) const NO_FROM: Fault = fault("Missing From");
+pub(crate) const NO_TO: Fault = fault("Missing To");
+pub(crate) const NO_CSEQ: Fault = fault("Missing CSeq");
+const NO_CALL_ID: Fault = fault("Missing Call-ID");
+pub(crate) const BAD_FROM: Fault = fault("Bad From");
+pub(crate) const BAD_TO: Fault = fault("Bad To");
+pub(crate) const BAD_CSEQ: Fault = fault("Bad CSeq");
+pub(crate) const BAD_MAX_FORWARDS: Fault = fault("Bad Max-Forwards");
+const BAD_REQUEST_URI: Fault = fault("Bad Request-URI");
+const BAD_CONTENT_LENGTH: Fault = fault("Bad Content-Length");
+const CSEQ_METHOD: Fault = fault("CSeq Method Does Not Match Request Method");
+
+/// §7.3.1: only headers defined as comma lists may have several rows. These are the ones that every message's handling
+/// depends on; which of the values was meant cannot be known (RFC 4475 §3.3.8, §3.3.9).
+const SINGLE: [(HeaderName, Fault); 6] = [
+    (HeaderName::From, fault("Several From Headers")),
+    (HeaderName::To, fault("Several To Headers")),
+    (HeaderName::CallId, fault("Several Call-ID Headers")),
+    (HeaderName::CSeq, fault("Several CSeq Headers")),
+    (HeaderName::MaxForwards, fault("Several Max-Forwards Headers")),
+    (HeaderName::ContentLength, fault("Several Content-Length Headers")),
+];
+
+const SINGLE_BITS: u64 = {
+    let mut bits = 0;
+    let mut index = 0;
+    while index < SINGLE.len() {
+        bits |= bit(SINGLE[index].0);
+        index += 1;
+    }
+    bits
+};
+
+pub(crate) fn validate(message: &Message, index: &Index) -> Result<(), Fault> {
+    if let Some(fault) = index.start_fault {
+        return Err(fault);
+    }
+    if message.is_request() {
+        Uri::parse(message.request_uri()).map_err(|_| BAD_REQUEST_URI)?;
+    }
+    if index.repeated & SINGLE_BITS != 0 {
+        for (name, fault) in SINGLE {
+            if index.repeated & bit(name) != 0 {
+                return Err(fault);
+            }
+        }
+    }
+    message.via()?;
+    message.from()?;
+    message.to()?;
+    if message.call_id().is_empty() {
+        return Err(NO_CALL_ID);
+    }
+    let cseq = message.cseq()?;
+    // §8.1.1.5: "The method MUST match that of the request."
+    if message.is_request() && cseq.method_text != message.method_text() {
+        return Err(CSEQ_METHOD);
+    }
+    message.max_forwards()?;
+    if index.bad_length {
+        return Err(BAD_CONTENT_LENGTH);
+    }
+    Ok(())
+}
