@@ -130,6 +130,8 @@ pub struct RouteContext<'s> {
     pub inbound: Inbound,
     /// Changes so far.
     pub edits: Edits,
+    /// Record-Route asked for; goes with `edits` wherever they go. Whoever prints a branch writes it before the first header row.
+    pub record_route: Option<crate::RecordRoute>,
     /// Request-URI and what goes with it.
     pub target: Branch,
     /// Further branches (`append_branch`, `lookup`).
@@ -197,6 +199,7 @@ impl<'s> RouteContext<'s> {
             faked: false,
             inbound,
             edits: Edits::new(),
+            record_route: None,
             target: Branch { q: -1, ..Branch::default() },
             branches: Vec::new(),
             flags: 0,
