@@ -5,9 +5,20 @@
 //! retransmissions are absorbed, everything else is deferred in order. No I/O, no clock, no locks.
 #![forbid(unsafe_code)]
 
+mod best_reply;
+mod branch;
+mod decide;
+mod invite_client;
+mod invite_server;
+mod machine;
+mod matching;
+mod noninvite_client;
+mod noninvite_server;
 mod shard;
 pub mod time;
+mod transaction;
 mod view;
+mod wheel;
 
 pub use shard::{Counts, Kind, Match, Refused, Shard, Unknown};
 pub use time::{Now, Timestamp};
@@ -47,12 +58,35 @@ pub struct TransactionId {
 impl TransactionId {
     /// Appends `z9hG4bK-<index>.<label>.<branch>` (hex).
     pub fn write_branch(self, branch: u16, out: &mut Vec<u8>) {
-        todo!("{branch}{out:?}")
+        out.extend_from_slice(b"z9hG4bK-");
+        write_hex(self.index, out);
+        out.push(b'.');
+        write_hex(self.label, out);
+        out.push(b'.');
+        write_hex(u32::from(branch), out);
     }
     /// Reads back what [`TransactionId::write_branch`] wrote.
     pub fn parse_branch(text: &[u8]) -> Option<(TransactionId, u16)> {
-        todo!("{text:?}")
+        let mut fields = text.strip_prefix(b"z9hG4bK-")?.split(|b| *b == b'.').map(parse_hex);
+        let (index, label, branch) = (fields.next()??, fields.next()??, fields.next()??);
+        let branch = u16::try_from(branch).ok()?;
+        fields.next().is_none().then_some((TransactionId { index, label }, branch))
     }
+}
+
+fn write_hex(number: u32, out: &mut Vec<u8>) {
+    let digits = (32 - (number | 1).leading_zeros()).div_ceil(4);
+    for digit in (0..digits).rev() {
+        let nibble = (number >> (digit * 4) & 0xF) as u8;
+        out.push(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    }
+}
+
+fn parse_hex(text: &[u8]) -> Option<u32> {
+    if text.is_empty() || text.len() > 8 {
+        return None;
+    }
+    text.iter().try_fold(0, |number, b| Some(number << 4 | (*b as char).to_digit(16)?))
 }
 
 /// Timer values; parameters of Kamailio's `tm` in milliseconds.
@@ -109,6 +143,11 @@ pub struct Options {
     pub noninvite_408: bool,
     /// Forward a 503 as it is (`remap_503_500` = 0) instead of as 500 (RFC 3261 §16.7 step 6).
     pub keep_503: bool,
+    /// Earlier branches stay candidates when the failure route starts a new leg (`failure_reply_mode` 0). By default they are forgotten
+    /// (mode 3).
+    pub keep_replies: bool,
+    /// No `Reason` in CANCELs that a final reply causes (`local_cancel_reason` = 0).
+    pub no_cancel_reason: bool,
     /// As Kamailio: finished machines absorb for `wait` only instead of the 64*T1 of timers D, J, L and M.
     pub short_wait: bool,
 }
@@ -251,4 +290,39 @@ pub enum Action {
     },
     /// The transaction is gone; the method of its request.
     Freed { id: TransactionId, method: Method },
+}
+
+/// Read-only facts of a transaction (completed by the implementation).
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The request.
+    pub request: &'a Arc<Message>,
+}
+
+/// Counters of a shard.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Live transactions.
+    pub current: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_are_written_and_read_back() {
+        for (index, label, branch) in [(0, 0, 0), (1, 0xdead_beef, 2), (u32::MAX, u32::MAX, u16::MAX), (16, 15, 31)] {
+            let id = TransactionId { index, label };
+            let mut text = Vec::new();
+            id.write_branch(branch, &mut text);
+            assert_eq!(TransactionId::parse_branch(&text), Some((id, branch)), "{}", text.escape_ascii());
+        }
+        let mut text = Vec::new();
+        TransactionId { index: 0x1a, label: 0xff00 }.write_branch(0, &mut text);
+        assert_eq!(text, b"z9hG4bK-1a.ff00.0");
+        for bad in [&b"z9hG4bK"[..], b"z9hG4bK-", b"z9hG4bK-1.2", b"z9hG4bK-1.2.3.4", b"z9hG4bK-1.2.10000", b"z9hG4bK-..", b"z9hG4bK-123456789.1.1", b"z9hG4bK-g.1.1"] {
+            assert_eq!(TransactionId::parse_branch(bad), None, "{}", bad.escape_ascii());
+        }
+    }
 }

@@ -8,6 +8,9 @@ use std::time::Duration;
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
+    /// Later than anything: no deadline.
+    pub const NEVER: Timestamp = Timestamp(u64::MAX);
+
     /// From milliseconds since start.
     pub const fn from_millis(ms: u64) -> Timestamp {
         Timestamp(ms * 1_000_000)
