@@ -29,7 +29,11 @@ pub(crate) struct Deciding {
 
 #[derive(Debug)]
 pub(crate) enum Awaited {
-    OnReply { branch: usize, reply: Arc<Message>, forward: Option<Arc<[u8]>> },
+    OnReply {
+        branch: usize,
+        reply: Arc<Message>,
+        forward: Option<Arc<[u8]>>,
+    },
     BranchFailure,
     Failure(Choice),
     /// `t_suspend` in the request route.
@@ -73,7 +77,9 @@ impl Transaction {
                     _ => false,
                 })
             }
-            Input::Cancel { .. } => self.deferred.iter().any(|waiting| matches!(waiting, Input::Cancel { .. })),
+            Input::Cancel { .. } => {
+                self.deferred.iter().any(|waiting| matches!(waiting, Input::Cancel { .. }))
+            }
             _ => false,
         };
         if repeated {
@@ -339,7 +345,9 @@ impl Transaction {
     fn forward_best(&mut self, index: usize, code: u16, bytes: Arc<[u8]>, env: &mut Env<'_>) {
         if matches!(code, 401 | 407) {
             let challenged = |(i, branch): (usize, &crate::branch::Branch)| {
-                (i != index && matches!(branch.result, Some(401 | 407))).then(|| branch.reply.clone()).flatten()
+                (i != index && matches!(branch.result, Some(401 | 407)))
+                    .then(|| branch.reply.clone())
+                    .flatten()
             };
             let others: Vec<_> =
                 self.branches.iter().enumerate().skip(self.leg).filter_map(challenged).collect();

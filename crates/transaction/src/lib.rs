@@ -233,6 +233,7 @@ pub struct Armed {
 }
 
 /// What can happen to a transaction.
+#[allow(missing_docs)] // the fields bear their names
 #[derive(Debug, Clone)]
 pub enum Input {
     /// `t_relay`: start these branches (also more of them later: serial forking). The `Armed` replaces what was armed.
@@ -260,6 +261,7 @@ pub enum Input {
 }
 
 /// What is to be done, in this order.
+#[allow(missing_docs)] // the fields bear their names
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Send bytes.
@@ -292,27 +294,15 @@ pub enum Action {
     Freed { id: TransactionId, method: Method },
 }
 
-/// Read-only facts of a transaction (completed by the implementation).
-#[derive(Debug)]
-pub struct View<'a> {
-    /// The request.
-    pub request: &'a Arc<Message>,
-}
-
-/// Counters of a shard.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counts {
-    /// Live transactions.
-    pub current: u64,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn branches_are_written_and_read_back() {
-        for (index, label, branch) in [(0, 0, 0), (1, 0xdead_beef, 2), (u32::MAX, u32::MAX, u16::MAX), (16, 15, 31)] {
+        for (index, label, branch) in
+            [(0, 0, 0), (1, 0xdead_beef, 2), (u32::MAX, u32::MAX, u16::MAX), (16, 15, 31)]
+        {
             let id = TransactionId { index, label };
             let mut text = Vec::new();
             id.write_branch(branch, &mut text);
@@ -321,7 +311,16 @@ mod tests {
         let mut text = Vec::new();
         TransactionId { index: 0x1a, label: 0xff00 }.write_branch(0, &mut text);
         assert_eq!(text, b"z9hG4bK-1a.ff00.0");
-        for bad in [&b"z9hG4bK"[..], b"z9hG4bK-", b"z9hG4bK-1.2", b"z9hG4bK-1.2.3.4", b"z9hG4bK-1.2.10000", b"z9hG4bK-..", b"z9hG4bK-123456789.1.1", b"z9hG4bK-g.1.1"] {
+        for bad in [
+            &b"z9hG4bK"[..],
+            b"z9hG4bK-",
+            b"z9hG4bK-1.2",
+            b"z9hG4bK-1.2.3.4",
+            b"z9hG4bK-1.2.10000",
+            b"z9hG4bK-..",
+            b"z9hG4bK-123456789.1.1",
+            b"z9hG4bK-g.1.1",
+        ] {
             assert_eq!(TransactionId::parse_branch(bad), None, "{}", bad.escape_ascii());
         }
     }

@@ -53,7 +53,8 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    pub const NOTHING: Ask = Ask { transmit: false, ack: false, pass_up: false, timeout: false, no_ack: false };
+    pub const NOTHING: Ask =
+        Ask { transmit: false, ack: false, pass_up: false, timeout: false, no_ack: false };
     pub const TRANSMIT: Ask = Ask { transmit: true, ..Ask::NOTHING };
     pub const ACK: Ask = Ask { ack: true, ..Ask::NOTHING };
     pub const PASS_UP: Ask = Ask { pass_up: true, ..Ask::NOTHING };

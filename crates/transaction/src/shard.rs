@@ -198,7 +198,8 @@ impl Shard {
             .take(CALL_WALK)
             .filter_map(|slot| self.slots.get(slot as usize)?.transaction.as_deref())
             .filter(move |t| {
-                t.request.call_id() == call_id && t.request.cseq().is_ok_and(|cseq| cseq.number == cseq_number)
+                t.request.call_id() == call_id
+                    && t.request.cseq().is_ok_and(|cseq| cseq.number == cseq_number)
             })
     }
 
@@ -253,14 +254,8 @@ impl Shard {
             older.newer = Some(slot);
         }
         if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Slot {
-                label: id.label,
-                transaction: Some(t),
-                request_key,
-                call_key,
-                newer: None,
-                older,
-            };
+            *place =
+                Slot { label: id.label, transaction: Some(t), request_key, call_key, newer: None, older };
         }
         Ok(id)
     }

@@ -317,12 +317,7 @@ impl Transaction {
     pub fn ask_reply(&mut self, code: u16, reason: &'static str, env: &mut Env<'_>) {
         self.finalizing = Some(None);
         self.limit = env.now + self.timing.wait;
-        env.out.push(Action::MakeReply {
-            id: self.id,
-            code,
-            reason,
-            request: Arc::clone(&self.request),
-        });
+        env.out.push(Action::MakeReply { id: self.id, code, reason, request: Arc::clone(&self.request) });
     }
 
     // Branches.
@@ -344,13 +339,7 @@ impl Transaction {
         }
     }
 
-    fn on_reply(
-        &mut self,
-        number: u16,
-        reply: Arc<Message>,
-        forward: Option<Arc<[u8]>>,
-        env: &mut Env<'_>,
-    ) {
+    fn on_reply(&mut self, number: u16, reply: Arc<Message>, forward: Option<Arc<[u8]>>, env: &mut Env<'_>) {
         env.counts.replies_received += 1;
         let index = usize::from(number);
         let code = reply.status();
@@ -489,9 +478,10 @@ impl Transaction {
     /// Whether a 2xx with this To tag was sent upstream.
     pub fn has_success(&self, to_tag: &[u8]) -> bool {
         let forwarded = self.branches.iter().any(|branch| {
-            branch.reply.as_ref().is_some_and(|r| {
-                (200..300).contains(&r.status()) && matching::to_tag(r) == to_tag
-            })
+            branch
+                .reply
+                .as_ref()
+                .is_some_and(|r| (200..300).contains(&r.status()) && matching::to_tag(r) == to_tag)
         });
         forwarded
             || (self.replied_locally

@@ -127,11 +127,9 @@ impl TimerWheel {
             fired.sort_by_key(|entry| entry.at);
         }
         self.next = match self.first() {
-            Some((index, ..)) => self
-                .buckets
-                .get(index)
-                .and_then(|b| b.iter().map(|e| e.at).min())
-                .unwrap_or(Timestamp::NEVER),
+            Some((index, ..)) => {
+                self.buckets.get(index).and_then(|b| b.iter().map(|e| e.at).min()).unwrap_or(Timestamp::NEVER)
+            }
             None => Timestamp::NEVER,
         };
     }
@@ -172,7 +170,11 @@ mod tests {
                 wheel.expire(now, &mut due);
                 let mut expected: Vec<_> = waiting.iter().copied().filter(|at| *at <= now).collect();
                 expected.sort();
-                assert_eq!(due.iter().map(|e| e.at).collect::<Vec<_>>(), expected, "seed {seed} round {round}");
+                assert_eq!(
+                    due.iter().map(|e| e.at).collect::<Vec<_>>(),
+                    expected,
+                    "seed {seed} round {round}"
+                );
                 waiting.retain(|at| *at > now);
                 assert_eq!(wheel.len(), waiting.len());
                 assert_eq!(wheel.next(), waiting.iter().copied().min(), "seed {seed} round {round}");
