@@ -147,11 +147,17 @@ fn row(
         };
         let param = pat.ident.to_string();
         let param = param.trim_start_matches("r#").trim_start_matches('_').to_string();
+        if is_rest(ty) {
+            patterns.push(quote!(rest @ ..));
+            call.push(quote!(rest));
+            params.push(quote!(::script::Param { name: #param, kind: ::script::ParamKind::Rest }));
+            continue;
+        }
         let Some(kind) = kind_of(ty) else {
             return Err(Error::new(
                 ty.span(),
                 format!(
-                    "KSR function `{ident}`, parameter `{param}`: a script can pass i64, &[u8], &Pv and &Format only"
+                    "KSR function `{ident}`, parameter `{param}`: a script can pass i64, &[u8], &Pv and &Format only (and &[Arg] for the rest)"
                 ),
             ));
         };
@@ -213,6 +219,12 @@ fn last_ident(ty: &Type) -> Option<&Ident> {
         Type::Path(p) => p.path.segments.last().map(|s| &s.ident),
         _ => None,
     }
+}
+
+/// `&[Arg<'_>]`: all further arguments.
+fn is_rest(ty: &Type) -> bool {
+    let Type::Reference(r) = ty else { return false };
+    matches!(&*r.elem, Type::Slice(s) if last_ident(&s.elem).is_some_and(|i| i == "Arg"))
 }
 
 fn kind_of(ty: &Type) -> Option<Ident> {

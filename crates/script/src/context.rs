@@ -176,6 +176,32 @@ pub struct RouteContext<'s> {
     pub slots: Slots,
     /// Advertised address set by `set_advertised_address` / `_port`.
     pub advertise: (Option<String>, Option<u16>),
+    /// Set by `KSR.x.exit()` and `KSR.x.drop()`: the engine looks here after each call, takes it and ends the route.
+    pub unwind: Option<Unwind>,
+    /// `set_reply_close`, `set_reply_no_connect`, `set_forward_close`, `set_forward_no_connect`: bits of [`SendFlags`].
+    pub send_flags: SendFlags,
+}
+
+/// How a function ends the route that called it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwind {
+    /// `KSR.x.exit()`: as `sys.exit()`.
+    Exit,
+    /// `KSR.x.drop()`: the message goes no further.
+    Drop,
+}
+
+/// What scripts ask of the connection that carries a reply or the forwarded request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SendFlags {
+    /// Close the connection after the reply.
+    pub reply_close: bool,
+    /// Do not open a connection for the reply.
+    pub reply_no_connect: bool,
+    /// Close the connection after the forwarded request.
+    pub forward_close: bool,
+    /// Do not open a connection for the forwarded request.
+    pub forward_no_connect: bool,
 }
 
 impl<'s> RouteContext<'s> {
@@ -222,6 +248,8 @@ impl<'s> RouteContext<'s> {
             decision: Outcome::default(),
             slots: Slots::default(),
             advertise: (None, None),
+            unwind: None,
+            send_flags: SendFlags::default(),
         }
     }
     /// The Request-URI as it stands: changed or as received. Empty for replies.

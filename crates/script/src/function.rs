@@ -25,7 +25,8 @@ pub struct Function {
     pub needs_message: bool,
     /// Whether it may wait (files, sleep, locks): an engine releases its interpreter around the call.
     pub blocking: bool,
-    /// The call. `module` is the instance the row came from; `args` has exactly `params.len()` entries of the declared kinds.
+    /// The call. `module` is the instance the row came from; `args` has exactly `params.len()` entries of the declared kinds, where
+    /// [`ParamKind::Rest`] stands for any number of entries.
     pub call: Call,
 }
 
@@ -33,6 +34,14 @@ pub struct Function {
 pub type Call = for<'c, 's> fn(&'c dyn Module, &'c mut RouteContext<'s>, &'c [Arg<'c>]) -> Value<'c>;
 
 impl Function {
+    /// What a call yields that could not be made: wrong arguments, a pseudo-variable that does not exist.
+    pub fn refused(&self) -> Value<'static> {
+        match self.returns {
+            Returns::None | Returns::Xval => Value::Null,
+            Returns::Int => Value::Int(-1),
+            Returns::Bool => Value::Bool(false),
+        }
+    }
     /// `KSR.maxfwd.process_maxfwd`.
     pub fn path(&self) -> String {
         if self.object.is_empty() {
@@ -88,6 +97,8 @@ pub enum ParamKind {
     Pv,
     /// Text with pseudo-variables, `call from $fu`.
     Format,
+    /// Last only: all further arguments, each [`Arg::Int`] or [`Arg::Str`] as the script gave it (`KSR.x.modf`).
+    Rest,
 }
 
 /// An argument of the declared kind.

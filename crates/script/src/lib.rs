@@ -20,12 +20,16 @@ pub mod record_route;
 pub mod registry;
 pub mod rpc;
 pub mod statistics;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transactions;
 pub mod value;
 pub mod vars;
 
 pub use config::CoreConfig;
-pub use context::{ArmedRoutes, Branch, Inbound, RouteContext, Services, Slots, WorkerState};
+pub use context::{
+    ArmedRoutes, Branch, Inbound, RouteContext, SendFlags, Services, Slots, Unwind, WorkerState,
+};
 pub use engine::{
     CallbackId, Callbacks, RouteKind, RouteKinds, RunOutcome, ScriptEngine, ScriptError, ScriptWorker,
 };
@@ -33,7 +37,7 @@ pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
 pub use listener::Listener;
 pub use module::{Core, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
 pub use outbox::Outbox;
-pub use pv::{Format, PseudoVariable, Pv};
+pub use pv::{Format, Index, Inner, PseudoVariable, Pv, TransformationRow};
 pub use record_route::RecordRoute;
 pub use registry::Registry;
 pub use rpc::{RpcCommand, RpcError};

@@ -84,3 +84,8 @@ impl From<()> for Value<'_> {
         Value::Null
     }
 }
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(s: &'a str) -> Self {
+        Value::Str(Cow::Borrowed(s.as_bytes()))
+    }
+}
