@@ -1,1 +1,102 @@
-//! (to be filled)
+//! The server above sockets: receive, match, route, relay. Sans-I/O: datagrams and the time come in, datagrams go out through an
+//! [`script::Outbox`]; many workers share one [`Proxy`].
+//!
+//! The way of a request: [`receive`](Proxy::receive) parses and checks it, absorbs what a transaction already knows, runs the
+//! script without any lock held; `t_relay` ([`relay`]) makes the transaction in its shard and its branches; what a transaction
+//! wants done comes back as actions ([`actions`]).
+#![forbid(unsafe_code)]
+
+mod actions;
+mod branch;
+mod calls;
+mod counters;
+mod forward;
+mod loops;
+mod receive;
+mod relay;
+mod reply;
+mod resolve;
+mod saved;
+mod shards;
+
+use std::sync::Arc;
+
+use script::{CallbackId, Core};
+use transaction::{Options, Timing};
+
+use counters::Counters;
+use shards::Shards;
+
+/// The callbacks that route messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Routes {
+    /// `ksr_request_route`.
+    pub request: CallbackId,
+    /// `ksr_reply_route`, when the script has it.
+    pub reply: Option<CallbackId>,
+    /// `ksr_onsend_route`, when the script has it.
+    pub onsend: Option<CallbackId>,
+}
+
+/// What `tm` and `app_python3` parameters decide about the proxy.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Timers.
+    pub timing: Timing,
+    /// Switches of new transactions.
+    pub options: Options,
+    /// Most live transactions; above it new requests get 503 with Retry-After.
+    pub max_transactions: usize,
+    /// Value of Retry-After at the bound, seconds.
+    pub retry_after: u32,
+    /// Answer 500 when a script raised and nothing was answered yet.
+    pub answer_exceptions: bool,
+    /// `unmatched_cancel`: what `t_relay` does with a CANCEL that has no INVITE here.
+    pub unmatched_cancel: UnmatchedCancel,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            timing: Timing::default(),
+            options: Options::default(),
+            max_transactions: 1 << 20,
+            retry_after: 10,
+            answer_exceptions: true,
+            unmatched_cancel: UnmatchedCancel::Stateful,
+        }
+    }
+}
+
+/// `modparam("tm", "unmatched_cancel", N)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnmatchedCancel {
+    /// 0: relayed with a transaction of its own.
+    Stateful,
+    /// 1: relayed without one.
+    Stateless,
+    /// 2: dropped.
+    Drop,
+}
+
+/// The proxy: one per process.
+pub struct Proxy {
+    core: Arc<Core>,
+    routes: Routes,
+    settings: Settings,
+    shards: Shards,
+    counters: Counters,
+}
+
+impl Proxy {
+    /// A proxy over these sockets and modules.
+    pub fn new(core: Arc<Core>, routes: Routes, settings: Settings) -> Proxy {
+        let shards = Shards::new(core.config.seed, settings.max_transactions);
+        let counters = Counters::new(&core.statistics);
+        Proxy { core, routes, settings, shards, counters }
+    }
+    /// Process-wide state.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+}

@@ -1,0 +1,70 @@
+//! What the core counts, by Kamailio's names (`kamcmd stats.get_statistics all`).
+
+use message::Method;
+use script::{Statistic, Statistics};
+
+pub(crate) struct Counters {
+    pub(crate) rcv_requests: Statistic,
+    pub(crate) rcv_replies: Statistic,
+    pub(crate) fwd_requests: Statistic,
+    pub(crate) fwd_replies: Statistic,
+    pub(crate) drop_requests: Statistic,
+    pub(crate) drop_replies: Statistic,
+    pub(crate) err_requests: Statistic,
+    pub(crate) err_replies: Statistic,
+    pub(crate) bad_uris: Statistic,
+    pub(crate) bad_messages: Statistic,
+    pub(crate) keepalives: Statistic,
+    pub(crate) script_errors: Statistic,
+    pub(crate) sl_sent: Statistic,
+    pub(crate) sl_received_acks: Statistic,
+    pub(crate) no_destination: Statistic,
+    methods: [(Method, Statistic); 14],
+    sl_classes: [Statistic; 6],
+}
+
+impl Counters {
+    pub(crate) fn new(s: &Statistics) -> Counters {
+        let core = |name: &str, doc: &str| s.register("core", name, doc);
+        let sl = |name: &str, doc: &str| s.register("sl", name, doc);
+        use Method::*;
+        let methods = [
+            Invite, Ack, Bye, Cancel, Register, Options, Subscribe, Notify, Publish, Refer, Info, Update, Prack, Message,
+        ];
+        Counters {
+            rcv_requests: core("rcv_requests", "Requests received."),
+            rcv_replies: core("rcv_replies", "Replies received."),
+            fwd_requests: core("fwd_requests", "Requests sent on, one per branch."),
+            fwd_replies: core("fwd_replies", "Replies sent on."),
+            drop_requests: core("drop_requests", "Requests dropped."),
+            drop_replies: core("drop_replies", "Replies dropped: malformed, not for us, or by the script."),
+            err_requests: core("err_requests", "Requests answered with an error before the script saw them."),
+            err_replies: core("err_replies", "Replies that could not be sent on."),
+            bad_uris: core("bad_URIs_rcvd", "Requests with a Request-URI that cannot be read."),
+            bad_messages: core("bad_msg_hdr", "Datagrams that are not SIP, or with a header that cannot be read."),
+            keepalives: core("rcv_keepalives", "Keep-alives (CRLF) received."),
+            script_errors: core("script_exceptions", "Routes that ended with an exception."),
+            sl_sent: sl("sent_replies", "Replies sent without a transaction."),
+            sl_received_acks: sl("received_ACKs", "ACKs absorbed that belong to replies sent without a transaction."),
+            no_destination: core("unresolved_destinations", "Next hops that could not be resolved (478)."),
+            methods: methods.map(|m| {
+                let name = format!("rcv_requests_{}", m.as_str().to_ascii_lowercase());
+                (m, core(&name, &format!("{} requests received.", m.as_str())))
+            }),
+            sl_classes: [1, 2, 3, 4, 5, 6]
+                .map(|c| sl(&format!("{c}xx_replies"), &format!("{c}xx replies sent without a transaction."))),
+        }
+    }
+    pub(crate) fn received_request(&self, method: Method) {
+        self.rcv_requests.inc();
+        if let Some((_, s)) = self.methods.iter().find(|(m, _)| *m == method) {
+            s.inc();
+        }
+    }
+    pub(crate) fn sent_stateless(&self, code: u16) {
+        self.sl_sent.inc();
+        if let Some(s) = (code / 100).checked_sub(1).and_then(|c| self.sl_classes.get(c as usize)) {
+            s.inc();
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Without a transaction: `forward()`, end-to-end ACKs, and replies that belong to no transaction here.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use message::{Edits, print};
+use script::{Inbound, RelayTo, RouteContext, Services};
+use transaction::{Hop, SocketId};
+
+use crate::{Proxy, resolve};
+
+impl Proxy {
+    /// Sends the request on without remembering it (RFC 3261 §16.11). The branch is computed from the previous hop's, so that
+    /// retransmissions and the CANCEL get the same one.
+    pub(crate) fn send_stateless(&self, ctx: &mut RouteContext<'_>, to: RelayTo<'_>) -> i64 {
+        let next = ctx.next_hop_uri();
+        let hop = match to {
+            RelayTo::Uris => resolve::resolve(ctx, next, None),
+            RelayTo::Transport(t) => resolve::resolve(ctx, next, Some(t)),
+            RelayTo::Proxy(text) => resolve::resolve_proxy(ctx, text),
+        };
+        let Some(hop) = hop else {
+            self.counters().no_destination.inc();
+            ctx.error = Some((478, "Unresolvable destination"));
+            return -1;
+        };
+        let mut via = Vec::with_capacity(96);
+        self.write_via(ctx, hop, &mut via);
+        let mut h = DefaultHasher::new();
+        h.write_u64(self.core.config.seed);
+        h.write(ctx.message.via().ok().and_then(|v| v.branch).unwrap_or_default());
+        h.write(ctx.message.call_id());
+        h.write_u32(ctx.message.cseq().map_or(0, |c| c.number));
+        via.extend_from_slice(format!("z9hG4bKs{:016x}", h.finish()).as_bytes());
+        ctx.outbox.print(hop, |out| {
+            let how = print::Forward {
+                uri: (!ctx.target.uri.is_empty()).then_some(&ctx.target.uri[..]),
+                via: Some(&via),
+                via_stamp: print::via_stamp(&ctx.message, ctx.inbound.source, ctx.force_rport),
+            };
+            print::request(&ctx.message, &ctx.edits, &how, out);
+        });
+        self.counters().fwd_requests.inc();
+        1
+    }
+
+    /// Sends a reply on by its second Via (RFC 3261 §16.7, stateless). A reply without one was to a request of our own: dropped.
+    pub(crate) fn forward_reply_stateless(&self, services: &Services<'_>, inbound: Inbound, reply: &message::Message) {
+        let Some(Ok(via)) = reply.vias().nth(1) else { return self.counters().drop_replies.inc() };
+        let Some(remote) = via.reply_address() else { return self.counters().err_replies.inc() };
+        let transport = via.transport.unwrap_or(inbound.transport);
+        let fits = |i: &usize| {
+            self.core
+                .listeners
+                .get(*i)
+                .is_some_and(|l| l.transport == transport && l.address.is_ipv4() == remote.is_ipv4())
+        };
+        let socket = Some(inbound.socket.0 as usize)
+            .filter(fits)
+            .or_else(|| (0..self.core.listeners.len()).find(|i| fits(i)));
+        let Some(socket) = socket else { return self.counters().err_replies.inc() };
+        let hop = Hop { transport, remote, socket: SocketId(socket as u16) };
+        services.outbox.print(hop, |out| print::forwarded_reply(reply, &Edits::new(), out));
+        self.counters().fwd_replies.inc();
+    }
+}

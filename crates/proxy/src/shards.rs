@@ -1,0 +1,73 @@
+//! The transaction table's locks. Every shard guard is made and dropped in this file, so that no script can run under one:
+//! [`unlocked`] is asserted before every run of a script (the law that makes deadlock impossible).
+
+use std::cell::Cell;
+use std::sync::{Mutex, MutexGuard};
+
+use transaction::{Counts, Shard, TransactionId};
+
+/// Power of two; with two dozen workers the chance to meet in one is small and a step takes well under a microsecond.
+const SHARDS: u32 = 64;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread holds no shard.
+pub(crate) fn unlocked() -> bool {
+    DEPTH.get() == 0
+}
+
+/// The shards behind their locks.
+pub(crate) struct Shards {
+    shards: Vec<Mutex<Shard>>,
+}
+
+struct Guard<'a>(MutexGuard<'a, Shard>);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+impl Shards {
+    pub(crate) fn new(seed: u64, capacity: usize) -> Shards {
+        let each = capacity.div_ceil(SHARDS as usize).max(1);
+        let shards = (0..SHARDS).map(|n| Mutex::new(Shard::new(n, SHARDS, seed, each))).collect();
+        Shards { shards }
+    }
+    /// Works on the shard of a request.
+    pub(crate) fn of_request<R>(&self, call_id: &[u8], cseq: u32, f: impl FnOnce(&mut Shard) -> R) -> R {
+        self.with(Shard::select(call_id, cseq, SHARDS), f)
+    }
+    /// Works on the shard of a transaction.
+    pub(crate) fn of_id<R>(&self, id: TransactionId, f: impl FnOnce(&mut Shard) -> R) -> R {
+        self.with(Shard::of_id(id, SHARDS), f)
+    }
+    /// Works on each shard in turn.
+    pub(crate) fn each(&self, mut f: impl FnMut(&mut Shard)) {
+        for n in 0..SHARDS {
+            self.with(n, &mut f);
+        }
+    }
+    /// Numbers of all shards.
+    pub(crate) fn numbers(&self) -> std::ops::Range<u32> {
+        0..SHARDS
+    }
+    /// Works on one shard.
+    pub(crate) fn with<R>(&self, number: u32, f: impl FnOnce(&mut Shard) -> R) -> R {
+        debug_assert!(unlocked(), "a thread never holds two shards");
+        let index = (number & (SHARDS - 1)) as usize;
+        DEPTH.set(DEPTH.get() + 1);
+        // A panic inside a step poisons the lock; the shard's slab is still usable, and other calls go on.
+        let mut guard = Guard(self.shards[index].lock().unwrap_or_else(|e| e.into_inner()));
+        f(&mut guard.0)
+    }
+    /// Sum over all shards.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        self.each(|s| sum.add(&s.counts()));
+        sum
+    }
+}
