@@ -110,6 +110,7 @@ impl Proxy {
             Route::OnReply => {
                 // The reply is the message here: its own changes, its own source.
                 ctx.edits = Edits::new();
+                ctx.record_route = None;
                 ctx.inbound = wanted.from.map_or(inbound, |hop| self.reply_inbound(hop));
                 ctx.target.flags = branch_flags(&branch);
             }
@@ -120,7 +121,9 @@ impl Proxy {
                 ctx.target.flags = branch_flags(&branch);
             }
         }
-        let Some(callback) = callback else { return Outcome { armed: armed(&ctx.armed), ..Outcome::default() } };
+        let Some(callback) = callback else {
+            return Outcome { armed: armed(&ctx.armed), ..Outcome::default() };
+        };
         let outcome = self.run(&mut ctx, callback);
         if outcome == RunOutcome::Exception {
             self.counters().script_errors.inc();
@@ -133,13 +136,18 @@ impl Proxy {
             if keep_flags {
                 s.target = ctx.target.clone();
                 s.edits = ctx.edits.clone();
+                s.record_route = ctx.record_route.clone();
             }
         });
         let mut decision = std::mem::take(&mut ctx.decision);
         decision.armed = armed(&ctx.armed);
         decision.drop |= ctx.dropped || outcome == RunOutcome::Drop;
-        if wanted.route == Route::OnReply && (!ctx.edits.is_empty() || !Arc::ptr_eq(&ctx.message, wanted.reply.as_ref().unwrap_or(&ctx.message))) {
-            decision.forward = Some(print_shared(|out| print::forwarded_reply(&ctx.message, &ctx.edits, out)));
+        if wanted.route == Route::OnReply
+            && (!ctx.edits.is_empty()
+                || !Arc::ptr_eq(&ctx.message, wanted.reply.as_ref().unwrap_or(&ctx.message)))
+        {
+            decision.forward =
+                Some(print_shared(|out| print::forwarded_reply(&ctx.message, &ctx.edits, out)));
         }
         decision
     }

@@ -71,7 +71,7 @@ impl Proxy {
         number: u16,
         breadth: Option<u32>,
     ) -> Result<NewBranch, Unsent> {
-        let before = ctx.armed.on_branch.is_some().then(|| ctx.edits.clone());
+        let before = ctx.armed.on_branch.is_some().then(|| (ctx.edits.clone(), ctx.record_route.clone()));
         if let Some(callback) = ctx.armed.on_branch {
             ctx.kind = RouteKind::Branch;
             ctx.dropped = false;
@@ -81,13 +81,13 @@ impl Proxy {
             }
             let dropped = std::mem::take(&mut ctx.dropped) || outcome == RunOutcome::Drop;
             if dropped {
-                ctx.edits = before.unwrap_or_default();
+                (ctx.edits, ctx.record_route) = before.unwrap_or_default();
                 return Err(Unsent::Dropped);
             }
         }
         let result = self.print_branch(ctx, id, to, number, breadth);
-        if let Some(edits) = before {
-            ctx.edits = edits;
+        if let Some(before) = before {
+            (ctx.edits, ctx.record_route) = before;
         }
         result
     }
@@ -101,16 +101,22 @@ impl Proxy {
         breadth: Option<u32>,
     ) -> Result<NewBranch, Unsent> {
         let hop = self.branch_hop(ctx, to)?;
-        let hash = loops::loop_hash(&ctx.message, ctx.request_uri(), &ctx.target.dst_uri, self.core.config.seed);
+        let hash =
+            loops::loop_hash(&ctx.message, ctx.request_uri(), &ctx.target.dst_uri, self.core.config.seed);
         if loops::is_loop(ctx, hash) {
             return Err(Unsent::Error(482, "Loop Detected"));
         }
         let mut own = None;
-        if !ctx.target.path.is_empty() || breadth.is_some() {
+        if !ctx.target.path.is_empty() || breadth.is_some() || ctx.record_route.is_some() {
             let mut edits = ctx.edits.clone();
             add_path(ctx, &mut edits);
             if let Some(breadth) = breadth {
                 set_breadth(ctx, &mut edits, breadth);
+            }
+            if let Some(route) = &ctx.record_route {
+                let mut rows = Vec::with_capacity(128);
+                route.write(&self.core.listeners, ctx.inbound.socket, hop.socket, &mut rows);
+                edits.insert_front(ctx.message.headers_start(), &rows);
             }
             own = Some(edits);
         }
@@ -231,6 +237,9 @@ fn set_breadth(ctx: &RouteContext<'_>, edits: &mut Edits, breadth: u32) {
 
 /// What of a branch later routes can ask for; `None` in the plain case, which then costs nothing.
 fn remembered(target: &Branch) -> Option<Branch> {
-    (target.flags != 0 || !target.ruid.is_empty() || !target.instance.is_empty() || !target.location_ua.is_empty())
-        .then(|| target.clone())
+    (target.flags != 0
+        || !target.ruid.is_empty()
+        || !target.instance.is_empty()
+        || !target.location_ua.is_empty())
+    .then(|| target.clone())
 }

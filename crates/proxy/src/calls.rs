@@ -58,7 +58,13 @@ impl Transactions for Proxy {
         }
         match ctx.message.method() {
             _ if !ctx.message.is_request() => -1,
-            Method::Cancel => if self.find_cancelled(ctx).is_some() { 1 } else { -1 },
+            Method::Cancel => {
+                if self.find_cancelled(ctx).is_some() {
+                    1
+                } else {
+                    -1
+                }
+            }
             Method::Ack => match self.find(ctx) {
                 Some(m) if m.kind == Kind::AckEndToEnd => 1,
                 Some(m) => {
@@ -120,7 +126,9 @@ impl Transactions for Proxy {
         let Some(request) = self.request(ctx) else { return -1 };
         let reply = match ctx.kind {
             // The context of a reply route is the reply's; the request's side is in the transaction.
-            RouteKind::OnReply | RouteKind::Reply => self.internal_reply(id, &request, code, &String::from_utf8_lossy(reason)),
+            RouteKind::OnReply | RouteKind::Reply => {
+                self.internal_reply(id, &request, code, &String::from_utf8_lossy(reason))
+            }
             _ => self.transaction_reply(ctx, id, &request, code, reason),
         };
         ctx.replied = true;
@@ -161,13 +169,19 @@ impl Transactions for Proxy {
             b"this" => vec![Some(here)],
             b"others" => self.shards.of_id(id, |s| {
                 s.view(id)
-                    .map(|v| v.branches().filter(|b| b.pending && b.number != here).map(|b| Some(b.number)).collect())
+                    .map(|v| {
+                        v.branches()
+                            .filter(|b| b.pending && b.number != here)
+                            .map(|b| Some(b.number))
+                            .collect()
+                    })
                     .unwrap_or_default()
             }),
             _ => vec![None],
         };
         for only in only {
-            let _ = self.step(&services(ctx), ctx.now, id, Input::CancelBranches { only, rows: rows.clone() });
+            let _ =
+                self.step(&services(ctx), ctx.now, id, Input::CancelBranches { only, rows: rows.clone() });
         }
         1
     }
@@ -215,7 +229,12 @@ impl Transactions for Proxy {
                 edits.remove(h.row.0, h.row.1);
             }
             print_shared(|out| {
-                print::request(&parsed, &edits, &print::Forward { uri: None, via: Some(&via), via_stamp: None }, out)
+                print::request(
+                    &parsed,
+                    &edits,
+                    &print::Forward { uri: None, via: Some(&via), via_stamp: None },
+                    out,
+                )
             })
         };
         let branches = vec![NewBranch { bytes, hop, uri: request.ruri.into(), script: None }];
@@ -265,7 +284,8 @@ impl Transactions for Proxy {
         let Some((request, script)) = found else { return -1 };
         let Some(saved) = Saved::from_any(&script) else { return -1 };
         let state = saved.state();
-        let mut inner = RouteContext::new(&services(ctx), RouteKind::Failure, request, state.inbound, ctx.now);
+        let mut inner =
+            RouteContext::new(&services(ctx), RouteKind::Failure, request, state.inbound, ctx.now);
         state.restore(&mut inner);
         inner.transaction = Some(id);
         inner.looked_up = true;
@@ -276,6 +296,7 @@ impl Transactions for Proxy {
             s.flags = inner.flags;
             s.target = inner.target.clone();
             s.edits = inner.edits.clone();
+            s.record_route = inner.record_route.clone();
         });
         let mut decision = std::mem::take(&mut inner.decision);
         decision.armed = armed(&inner.armed);
@@ -286,7 +307,9 @@ impl Transactions for Proxy {
     }
 
     fn by_callid(&self, ctx: &mut RouteContext<'_>, call_id: &[u8], cseq: u32, act: CallIdAct<'_>) -> i64 {
-        let Some(id) = self.shards.of_request(call_id, cseq, |s| s.lookup_callid(call_id, cseq)) else { return -1 };
+        let Some(id) = self.shards.of_request(call_id, cseq, |s| s.lookup_callid(call_id, cseq)) else {
+            return -1;
+        };
         let input = match act {
             CallIdAct::Cancel { reason, flag } => {
                 if (0..32).contains(&flag) {
@@ -299,7 +322,9 @@ impl Transactions for Proxy {
                 Input::CancelBranches { only: None, rows: rows.into_bytes().into() }
             }
             CallIdAct::Reply { code, reason } => {
-                let Some(request) = self.shards.of_id(id, |s| s.view(id).map(|v| v.request().clone())) else { return -1 };
+                let Some(request) = self.shards.of_id(id, |s| s.view(id).map(|v| v.request().clone())) else {
+                    return -1;
+                };
                 Input::Reply(self.internal_reply(id, &request, code, &String::from_utf8_lossy(reason)))
             }
         };
@@ -370,10 +395,18 @@ impl Proxy {
     }
 
     /// Prints and parses a request of our own. From, To, Call-ID, CSeq and Max-Forwards are added where `rows` lacks them.
-    fn write_uac(&self, ctx: &RouteContext<'_>, r: &UacRequest<'_>, hop: Hop, branch: &[u8]) -> Option<(Message, Vec<u8>)> {
+    fn write_uac(
+        &self,
+        ctx: &RouteContext<'_>,
+        r: &UacRequest<'_>,
+        hop: Hop,
+        branch: &[u8],
+    ) -> Option<(Message, Vec<u8>)> {
         let has = |name: &str| {
             r.rows.split(|b| *b == b'\n').any(|row| {
-                row.len() > name.len() && row[..name.len()].eq_ignore_ascii_case(name.as_bytes()) && row[name.len()] == b':'
+                row.len() > name.len()
+                    && row[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+                    && row[name.len()] == b':'
             })
         };
         let mut out = Vec::with_capacity(512 + r.rows.len() + r.body.len());

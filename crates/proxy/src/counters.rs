@@ -29,7 +29,8 @@ impl Counters {
         let sl = |name: &str, doc: &str| s.register("sl", name, doc);
         use Method::*;
         let methods = [
-            Invite, Ack, Bye, Cancel, Register, Options, Subscribe, Notify, Publish, Refer, Info, Update, Prack, Message,
+            Invite, Ack, Bye, Cancel, Register, Options, Subscribe, Notify, Publish, Refer, Info, Update,
+            Prack, Message,
         ];
         Counters {
             rcv_requests: core("rcv_requests", "Requests received."),
@@ -41,18 +42,25 @@ impl Counters {
             err_requests: core("err_requests", "Requests answered with an error before the script saw them."),
             err_replies: core("err_replies", "Replies that could not be sent on."),
             bad_uris: core("bad_URIs_rcvd", "Requests with a Request-URI that cannot be read."),
-            bad_messages: core("bad_msg_hdr", "Datagrams that are not SIP, or with a header that cannot be read."),
+            bad_messages: core(
+                "bad_msg_hdr",
+                "Datagrams that are not SIP, or with a header that cannot be read.",
+            ),
             keepalives: core("rcv_keepalives", "Keep-alives (CRLF) received."),
             script_errors: core("script_exceptions", "Routes that ended with an exception."),
             sl_sent: sl("sent_replies", "Replies sent without a transaction."),
-            sl_received_acks: sl("received_ACKs", "ACKs absorbed that belong to replies sent without a transaction."),
+            sl_received_acks: sl(
+                "received_ACKs",
+                "ACKs absorbed that belong to replies sent without a transaction.",
+            ),
             no_destination: core("unresolved_destinations", "Next hops that could not be resolved (478)."),
             methods: methods.map(|m| {
                 let name = format!("rcv_requests_{}", m.as_str().to_ascii_lowercase());
                 (m, core(&name, &format!("{} requests received.", m.as_str())))
             }),
-            sl_classes: [1, 2, 3, 4, 5, 6]
-                .map(|c| sl(&format!("{c}xx_replies"), &format!("{c}xx replies sent without a transaction."))),
+            sl_classes: [1, 2, 3, 4, 5, 6].map(|c| {
+                sl(&format!("{c}xx_replies"), &format!("{c}xx replies sent without a transaction."))
+            }),
         }
     }
     pub(crate) fn received_request(&self, method: Method) {

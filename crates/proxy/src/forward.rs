@@ -44,7 +44,12 @@ impl Proxy {
     }
 
     /// Sends a reply on by its second Via (RFC 3261 §16.7, stateless). A reply without one was to a request of our own: dropped.
-    pub(crate) fn forward_reply_stateless(&self, services: &Services<'_>, inbound: Inbound, reply: &message::Message) {
+    pub(crate) fn forward_reply_stateless(
+        &self,
+        services: &Services<'_>,
+        inbound: Inbound,
+        reply: &message::Message,
+    ) {
         let Some(Ok(via)) = reply.vias().nth(1) else { return self.counters().drop_replies.inc() };
         let Some(remote) = via.reply_address() else { return self.counters().err_replies.inc() };
         let transport = via.transport.unwrap_or(inbound.transport);

@@ -169,9 +169,11 @@ impl Proxy {
         if !ours {
             return self.counters.drop_replies.inc();
         }
-        let id = message.via().ok().and_then(|v| v.branch).and_then(|b| {
-            TransactionId::parse_branch(loops::without_suffix(b))
-        });
+        let id = message
+            .via()
+            .ok()
+            .and_then(|v| v.branch)
+            .and_then(|b| TransactionId::parse_branch(loops::without_suffix(b)));
         let mut message = Arc::new(message);
         if let Some(callback) = self.routes.reply {
             let mut ctx = RouteContext::new(services, RouteKind::Reply, message.clone(), inbound, now);

@@ -91,9 +91,9 @@ impl Proxy {
     /// `append_branch` added.
     fn relay_in_decision(&self, ctx: &mut RouteContext<'_>, to: RelayTo<'_>) -> i64 {
         let Some(id) = ctx.transaction else { return -1 };
-        let (first, before) = self.shards.of_id(id, |shard| {
-            shard.view(id).map_or((0, None), |v| (v.branch_count(), v.script().cloned()))
-        });
+        let (first, before) = self
+            .shards
+            .of_id(id, |shard| shard.view(id).map_or((0, None), |v| (v.branch_count(), v.script().cloned())));
         let first = (first + ctx.decision.branches.len()) as u16;
         let sent_before = Saved::from_any(&before).map(Saved::state);
         let same = |a: &script::Branch, b: &script::Branch| a.uri == b.uri && a.dst_uri == b.dst_uri;
@@ -142,7 +142,6 @@ impl Proxy {
 
     /// Answers the CANCEL and lets the INVITE's transaction cancel its branches (RFC 3261 §16.10).
     fn cancel(&self, ctx: &mut RouteContext<'_>, id: TransactionId) -> i64 {
-        use script::Transactions;
         // The reply's To tag is the one of the INVITE's replies (§9.2).
         let tag = self.transaction_tag(id);
         let hop = reply_hop(&ctx.message, ctx.inbound, ctx.force_rport);
@@ -189,7 +188,8 @@ impl Proxy {
             return -1;
         }
         let options = ctx.options.unwrap_or(self.settings.options);
-        let trying = (with_trying && method == Method::Invite && !options.no_auto_100).then(|| self.trying(ctx));
+        let trying =
+            (with_trying && method == Method::Invite && !options.no_auto_100).then(|| self.trying(ctx));
         let new = NewTransaction {
             request: ctx.message.clone(),
             reply_to: reply_hop(&ctx.message, ctx.inbound, ctx.force_rport),

@@ -63,7 +63,10 @@ impl Proxy {
         };
         // RFC 3261 §12.1.1: replies that may make a dialog carry the request's Record-Route.
         let record_route = (101..300).contains(&code)
-            && matches!(request.method(), Method::Invite | Method::Subscribe | Method::Refer | Method::Notify);
+            && matches!(
+                request.method(),
+                Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
+            );
         print::local_reply(
             request,
             &print::LocalReply { code, reason, to_tag: tag, rows, body, via_stamp, record_route },

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, Mutex};
 
 use message::Edits;
-use script::{ArmedRoutes, Branch, Inbound, RouteContext, Vars};
+use script::{ArmedRoutes, Branch, Inbound, RecordRoute, RouteContext, Vars};
 use transaction::Armed;
 
 /// The request's side of a [`RouteContext`], kept in the transaction.
@@ -12,6 +12,7 @@ use transaction::Armed;
 pub(crate) struct State {
     pub(crate) inbound: Inbound,
     pub(crate) edits: Edits,
+    pub(crate) record_route: Option<RecordRoute>,
     pub(crate) target: Branch,
     pub(crate) flags: u32,
     pub(crate) script_flags: u32,
@@ -54,6 +55,7 @@ impl State {
         State {
             inbound: ctx.inbound,
             edits: ctx.edits.clone(),
+            record_route: ctx.record_route.clone(),
             target: ctx.target.clone(),
             flags: ctx.flags,
             script_flags: ctx.script_flags,
@@ -66,6 +68,7 @@ impl State {
     pub(crate) fn restore(self, ctx: &mut RouteContext<'_>) {
         ctx.inbound = self.inbound;
         ctx.edits = self.edits;
+        ctx.record_route = self.record_route;
         ctx.target = self.target;
         ctx.flags = self.flags;
         ctx.script_flags = self.script_flags;

@@ -47,6 +47,8 @@ pub(crate) struct Branch {
     pub reply: Option<Arc<Message>>,
     /// The final reply as it would be forwarded.
     pub forward: Option<Arc<[u8]>>,
+    /// Who sent the last reply.
+    pub from: Option<Hop>,
     pub replied: bool,
     pub timed_out: bool,
 }
@@ -70,6 +72,7 @@ impl Branch {
             last_code: 0,
             reply: None,
             forward: None,
+            from: None,
             replied: false,
             timed_out: false,
         }

@@ -119,6 +119,7 @@ impl Transaction {
             id: self.id,
             route,
             branch: branch.unwrap_or_default() as u16,
+            from: branch.and_then(|index| self.branches.get(index)).and_then(|branch| branch.from),
             reply,
             code,
             request: Arc::clone(&self.request),

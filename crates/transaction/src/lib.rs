@@ -272,6 +272,8 @@ pub enum Action {
         route: Route,
         branch: u16,
         reply: Option<Arc<Message>>,
+        /// Who sent the reply.
+        from: Option<Hop>,
         code: u16,
         request: Arc<Message>,
         script: Option<Arc<dyn Any + Send + Sync>>,

@@ -107,6 +107,27 @@ pub struct Counts {
     pub refused: u64,
 }
 
+impl Counts {
+    /// Adds another shard's numbers.
+    pub fn add(&mut self, other: &Counts) {
+        self.current += other.current;
+        self.current_invite += other.current_invite;
+        self.waiting += other.waiting;
+        self.total += other.total;
+        self.total_local += other.total_local;
+        self.freed += other.freed;
+        for (sum, n) in self.final_class.iter_mut().zip(other.final_class) {
+            *sum += n;
+        }
+        self.replied_locally += other.replied_locally;
+        self.replies_received += other.replies_received;
+        self.absorbed += other.absorbed;
+        self.retransmitted += other.retransmitted;
+        self.deferred_dropped += other.deferred_dropped;
+        self.refused += other.refused;
+    }
+}
+
 impl Shard {
     /// Shard `number` of `shards` (a power of two) with room for `capacity` live transactions. `seed`: unpredictable, for labels and hashing.
     pub fn new(number: u32, shards: u32, seed: u64, capacity: usize) -> Shard {

@@ -150,7 +150,12 @@ impl Transaction {
             }
             Input::Reply(reply) => self.local_reply(reply, env),
             Input::Cancel { rows } => self.on_cancel(rows, env),
-            Input::ReplyReceived { branch, reply, forward, .. } => self.on_reply(branch, reply, forward, env),
+            Input::ReplyReceived { branch, reply, from, forward } => {
+                if let Some(known) = self.branches.get_mut(usize::from(branch)) {
+                    known.from = Some(from);
+                }
+                self.on_reply(branch, reply, forward, env)
+            }
             Input::SendFailed { branch } => self.send_failed(branch, env),
             Input::CancelBranches { only, rows } => {
                 for index in 0..self.branches.len() {
