@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::grammar::{number, trim};
+use crate::grammar::{Scan, number, trim};
 use crate::header_name::COUNT;
 use crate::start_line::{self, FirstLine};
 use crate::{Fault, HeaderName, Method, ParseError};
@@ -52,8 +52,8 @@ pub(crate) struct Index {
     pub start: Start,
     pub start_fault: Option<Fault>,
     pub rows: Vec<Row>,
-    /// Row number of the first row of each name; [`NO_ROW`] when there is none.
-    pub first: [u16; COUNT],
+    /// Row number of the first row of each name; [`NO_ROW`] when there is none among the first rows.
+    pub first: [u8; COUNT],
     /// Bit per name: seen, seen more than once.
     pub seen: u64,
     pub repeated: u64,
@@ -64,8 +64,8 @@ pub(crate) struct Index {
     pub bad_length: bool,
 }
 
-pub(crate) const NO_ROW: u16 = u16::MAX;
-const _: () = assert!(COUNT < 64 && MAX_ROWS < NO_ROW as usize);
+const NO_ROW: u8 = u8::MAX;
+const _: () = assert!(COUNT < 64);
 /// Room for the rows of nearly every message, so that the index is one allocation.
 const USUAL_ROWS: usize = 24;
 
@@ -108,21 +108,7 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Index, ParseError> {
             index.find_body(bytes, at + empty_line);
             return Ok(index);
         }
-        let len = row_len(rest).ok_or(ParseError::Header)?;
-        index.add_row(bytes, at, len)?;
-        at += len;
-    }
-}
-
-/// Length of the row that `rest` begins with: to the first line end that no white space follows (§7.3.1 folding).
-#[inline]
-fn row_len(rest: &[u8]) -> Option<usize> {
-    let mut end = 0;
-    loop {
-        end += memchr(b'\n', rest.get(end..)?)? + 1;
-        if !matches!(rest.get(end), Some(b' ' | b'\t')) {
-            return Some(end);
-        }
+        at += index.add_row(bytes, at)?;
     }
 }
 
@@ -149,37 +135,49 @@ pub(crate) fn span_in(bytes: &[u8], part: &[u8]) -> Span {
 }
 
 impl Index {
+    /// Indexes the row at `at` and returns its length.
     #[inline]
-    fn add_row(&mut self, bytes: &[u8], at: usize, len: usize) -> Result<(), ParseError> {
+    fn add_row(&mut self, bytes: &[u8], at: usize) -> Result<usize, ParseError> {
         if self.rows.len() >= MAX_ROWS {
             return Err(ParseError::TooLarge);
         }
-        let row = bytes.get(at..at + len).ok_or(ParseError::Header)?;
-        let colon = memchr(b':', row).ok_or(ParseError::Header)?;
+        let row = bytes.get(at..).ok_or(ParseError::Header)?;
         // HCOLON = *( SP / HTAB ) ":" SWS: no fold before the colon, and no white space before the name.
-        let mut name_text = row.get(..colon).ok_or(ParseError::Header)?;
-        while let [rest @ .., b' ' | b'\t'] = name_text {
-            name_text = rest;
-        }
-        let name_len = u16::try_from(name_text.len()).map_err(|_| ParseError::Header)?;
-        if name_text.iter().any(|&b| b <= b' ') || name_len == 0 {
+        let len = row.iter().position(|&b| b <= b' ' || b == b':').ok_or(ParseError::Header)?;
+        let mut rest = Scan(row);
+        let name_text = rest.take(len);
+        rest.take_while(|b| matches!(b, b' ' | b'\t'));
+        let name_len = u16::try_from(len).map_err(|_| ParseError::Header)?;
+        if len == 0 || !rest.eat(b':') {
             return Err(ParseError::Header);
         }
         let name = HeaderName::parse(name_text);
         if name != HeaderName::Other {
-            if let Some(first) = self.first.get_mut(name as usize)
-                && *first == NO_ROW
+            let bit = bit(name);
+            if self.seen & bit == 0
+                && let Some(first) = self.first.get_mut(name as usize)
             {
-                *first = self.rows.len() as u16;
+                *first = u8::try_from(self.rows.len()).unwrap_or(NO_ROW);
             }
-            self.repeated |= self.seen & bit(name);
-            self.seen |= bit(name);
+            self.repeated |= self.seen & bit;
+            self.seen |= bit;
         }
-        let value = trim(row.get(colon + 1..).unwrap_or_default());
+        // The row goes to the first line end that no white space follows (§7.3.1 folding).
+        let mut end = 0;
+        loop {
+            end += memchr(b'\n', rest.0.get(end..).unwrap_or_default()).ok_or(ParseError::Header)? + 1;
+            if !matches!(rest.0.get(end), Some(b' ' | b'\t')) {
+                break;
+            }
+        }
+        let value_at = at + row.len() - rest.0.len();
+        let end_at = value_at + end;
+        let behind_colon = rest.take(end);
+        let value = trim(behind_colon);
         // An empty value stands behind its colon, before the line end.
-        let value = if value.is_empty() { Span::new(at + colon + 1, 0) } else { span_in(bytes, value) };
-        self.rows.push(Row { start: at as u32, end: (at + len) as u32, value, name_len, name });
-        Ok(())
+        let value = if value.is_empty() { Span::new(value_at, 0) } else { span_in(bytes, value) };
+        self.rows.push(Row { start: at as u32, end: end_at as u32, value, name_len, name });
+        Ok(end_at - at)
     }
 
     /// §18.3: octets after Content-Length are discarded; without one the body runs to the datagram's end.
@@ -195,8 +193,20 @@ impl Index {
         self.body = Span::new(start, len);
     }
 
+    /// Where the first row of that name is; the number of rows when there is none.
+    #[inline]
+    pub(crate) fn first_number(&self, name: HeaderName) -> usize {
+        if name != HeaderName::Other && self.seen & bit(name) == 0 {
+            return self.rows.len();
+        }
+        match self.first.get(name as usize) {
+            Some(&number) if number != NO_ROW => usize::from(number),
+            _ => self.rows.iter().position(|row| row.name == name).unwrap_or(self.rows.len()),
+        }
+    }
+
     #[inline]
     pub(crate) fn first_row(&self, name: HeaderName) -> Option<&Row> {
-        self.rows.get(usize::from(*self.first.get(name as usize)?))
+        self.rows.get(self.first_number(name))
     }
 }

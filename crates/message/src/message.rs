@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::grammar::{Scan, element_len, is_lws, number, trim};
-use crate::index::{self, Index, NO_ROW, Row, Span, Start};
+use crate::index::{self, Index, Row, Span, Start};
 use crate::{Fault, HeaderName, Method, NameAddr, Params, ParseError, Transport, Uri, Via};
 
 /// First line.
@@ -184,7 +184,7 @@ impl Message {
     }
     /// First row of that name.
     pub fn header(&self, name: HeaderName) -> Option<Header<'_>> {
-        self.first_row(name).map(|row| self.row(row))
+        self.index.first_row(name).map(|row| self.row(row))
     }
     /// All rows of that name.
     pub fn headers_named(&self, name: HeaderName) -> impl Iterator<Item = Header<'_>> + '_ {
@@ -350,20 +350,9 @@ impl Message {
             row: (row.start, row.end),
         }
     }
-    fn first_row(&self, name: HeaderName) -> Option<&Row> {
-        match name {
-            HeaderName::Other => self.index.rows.iter().find(|row| row.name == name),
-            _ => self.index.first_row(name),
-        }
-    }
     /// The rows from the first of that name on.
     fn rows_from(&self, name: HeaderName) -> &[Row] {
-        let first = match self.index.first.get(name as usize) {
-            Some(&NO_ROW) => return &[],
-            Some(&first) => usize::from(first),
-            None => 0,
-        };
-        self.index.rows.get(first..).unwrap_or_default()
+        self.index.rows.get(self.index.first_number(name)..).unwrap_or_default()
     }
 }
 
