@@ -15,6 +15,8 @@ mod matching;
 mod noninvite_client;
 mod noninvite_server;
 mod shard;
+#[cfg(test)]
+mod state_tables;
 pub mod time;
 mod transaction;
 mod view;

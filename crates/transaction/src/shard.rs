@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use message::{Message, Method};
 
@@ -41,6 +42,10 @@ struct Slot {
 
 /// So many INVITEs of one Call-ID and CSeq number are looked at, newest first: a spiral has a few, an attack any number.
 const CALL_WALK: usize = 8;
+
+/// A transaction is looked at after this time at the latest, so that an entry of the wheel does not long outlive its transaction and a
+/// transaction rarely needs a second one.
+const LOOK_AGAIN: Duration = Duration::from_secs(32);
 
 /// What a request turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,10 +243,10 @@ impl Shard {
             true => None,
             false => matching::request_key(self.seed, &request, method == Method::Cancel),
         };
-        if let Some(t) = request_key.and_then(|key| self.find(key, &request)) {
-            if matching::same_method(&t.request, &request) {
-                return Err(Refused::Duplicate(t.id));
-            }
+        if let Some(t) = request_key.and_then(|key| self.find(key, &request))
+            && matching::same_method(&t.request, &request)
+        {
+            return Err(Refused::Duplicate(t.id));
         }
         let Some(slot) = self.take_slot() else {
             self.counts.refused += 1;
@@ -265,7 +270,8 @@ impl Shard {
             let cseq_number = request.cseq().map_or(0, |cseq| cseq.number);
             matching::call_key(self.seed, request.call_id(), cseq_number)
         });
-        t.scheduled = t.next();
+        // Timer A, E or G comes then; the limit is far.
+        t.scheduled = t.next().min(now + t.timing.t1);
         self.wheel.insert(Entry { at: t.scheduled, slot, label: id.label });
         if let Some(key) = request_key {
             self.by_request.insert(key, slot);
@@ -327,7 +333,7 @@ impl Shard {
         let slot = self.slot_of(id).ok_or(Unknown)?;
         let t = self.slots.get_mut(slot).and_then(|place| place.transaction.as_deref_mut()).ok_or(Unknown)?;
         t.step(input, &mut Env { now, out, counts: &mut self.counts });
-        self.settle(slot, out);
+        self.settle(slot, now, out);
         Ok(())
     }
 
@@ -350,13 +356,13 @@ impl Shard {
             if now >= t.next() {
                 t.expire(&mut Env { now, out, counts: &mut self.counts });
             }
-            self.settle(slot, out);
+            self.settle(slot, now, out);
         }
         self.due = due;
     }
 
     /// Frees a transaction that is over, or sees to it that the wheel asks it in time.
-    fn settle(&mut self, slot: usize, out: &mut Vec<Action>) {
+    fn settle(&mut self, slot: usize, now: Timestamp, out: &mut Vec<Action>) {
         let Some(place) = self.slots.get_mut(slot) else { return };
         let Some(t) = place.transaction.as_deref_mut() else { return };
         if t.is_terminated() {
@@ -364,7 +370,7 @@ impl Shard {
             self.remove(slot);
             return;
         }
-        let next = t.next();
+        let next = t.next().min(now + LOOK_AGAIN);
         if next < t.scheduled {
             t.scheduled = next;
             self.wheel.insert(Entry { at: next, slot: slot as u32, label: place.label });

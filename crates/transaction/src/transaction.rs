@@ -355,10 +355,11 @@ impl Transaction {
             return;
         }
         let ask = branch.on_reply(code, &setting);
-        if ask.ack && auto_ack {
-            if let Some(bytes) = branch.ack(&reply) {
-                env.out.push(Action::Transmit { hop: branch.hop, bytes });
-            }
+        if ask.ack
+            && auto_ack
+            && let Some(bytes) = branch.ack(&reply)
+        {
+            env.out.push(Action::Transmit { hop: branch.hop, bytes });
         }
         if !ask.pass_up {
             return;
@@ -449,11 +450,11 @@ impl Transaction {
             return;
         }
         let hop = branch.hop;
-        if branch.on_cancel_timer(&setting) {
-            if let Cancel::Sent { bytes, .. } = &branch.cancel {
-                env.counts.retransmitted += 1;
-                env.out.push(Action::Transmit { hop, bytes: Arc::clone(bytes) });
-            }
+        if branch.on_cancel_timer(&setting)
+            && let Cancel::Sent { bytes, .. } = &branch.cancel
+        {
+            env.counts.retransmitted += 1;
+            env.out.push(Action::Transmit { hop, bytes: Arc::clone(bytes) });
         }
         let ask = branch.on_timer(&setting);
         if ask.transmit {
