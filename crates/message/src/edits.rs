@@ -52,6 +52,11 @@ impl Edits {
         self.remove(start, end);
         self.insert(start, text);
     }
+    /// Replaces a span whose replacement this was called for before: the earlier text at its start is dropped first.
+    pub fn rewrite(&mut self, start: u32, end: u32, text: &[u8]) {
+        self.inserted.retain(|i| i.at != start);
+        self.replace(start, end, text);
+    }
     /// Whether the byte at this offset is already removed.
     pub fn is_removed(&self, at: u32) -> bool {
         self.removed.iter().any(|&(start, end)| start <= at && at < end)
@@ -105,7 +110,8 @@ impl Edits {
             return;
         }
         let (start, end) = self.store(text);
-        let order = i32::try_from(self.inserted.len()).unwrap_or(i32::MAX - 1) + 1;
+        // One above the highest so far, not the count: `rewrite` may have taken some out.
+        let order = self.inserted.last().map_or(0, |i| i.rank.abs()).saturating_add(1);
         self.inserted.push(Insertion { at, rank: side * order, start, end });
     }
     fn store(&mut self, text: &[u8]) -> (usize, usize) {
@@ -187,6 +193,18 @@ mod tests {
             e.set_body(b"x");
         });
         assert_eq!(added, original().replace("Content-Length: 2", "Content-Length: 1").replace("hi", "x"));
+    }
+
+    #[test]
+    fn rewriting_again_supersedes() {
+        let text = printed(|edits, message| {
+            let (start, end) = message.header_by_text(b"x").expect("there").row;
+            edits.insert(end, b"After: 1\r\n");
+            edits.rewrite(start, end, b"X: 2\r\n");
+            edits.rewrite(start, end, b"X: 3\r\n");
+            edits.insert(end, b"After: 2\r\n");
+        });
+        assert_eq!(text, original().replace("X: 1\r\n", "X: 3\r\nAfter: 1\r\nAfter: 2\r\n"));
     }
 
     #[test]

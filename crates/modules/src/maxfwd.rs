@@ -1,13 +1,188 @@
-//! (to be filled)
+//! Max-Forwards (RFC 3261 §16.3 step 3 and §16.6 step 3): the hop count that ends loops.
 
-use script::Module;
+use message::HeaderName;
+use script::{
+    Function, ModParam, ModParams, Module, Outcome, ParamValue, RouteContext, SetupError, ksr_module,
+};
 
 /// Module `maxfwd`.
 #[derive(Debug, Default)]
-pub struct MaxFwd {}
+pub struct MaxFwd {
+    settings: Settings,
+}
+
+/// Parameters of `maxfwd`.
+#[derive(Debug, ModParams)]
+struct Settings {
+    /// Upper limit of the value that leaves: a larger one is lowered to it. 1 to 256, default 70.
+    max_limit: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { max_limit: 70 }
+    }
+}
+
+/// What this module made of the message's Max-Forwards so far; later calls work on it, not on the message.
+#[derive(Default)]
+struct Changed {
+    value: Option<u32>,
+    added: bool,
+}
+
+/// What the header says.
+enum Found {
+    Value(u32),
+    None,
+    Unreadable,
+}
+
+fn current(ctx: &RouteContext<'_>) -> Found {
+    if let Some(value) = ctx.slots.peek::<Changed>().and_then(|c| c.value) {
+        return Found::Value(value);
+    }
+    let Some(header) = ctx.message.header(HeaderName::MaxForwards) else { return Found::None };
+    match std::str::from_utf8(header.value).ok().and_then(|t| t.parse().ok()) {
+        Some(value) => Found::Value(value),
+        None => Found::Unreadable,
+    }
+}
+
+#[ksr_module("maxfwd")]
+impl MaxFwd {
+    /// Lowers Max-Forwards by one, or adds it with `max_value` when the request has none.
+    ///
+    /// Returns 1 when it was lowered (never above `max_limit`), 2 when it was added, -1 when it was 0 already: answer
+    /// 483 Too Many Hops; -2 when the value is not a number. RFC 3261 §16.3 step 3, §16.6 step 3.
+    #[ksr(cfg = ["process_maxfwd", "maxfwd_process", "mf_process_maxfwd_header"], routes(REQUEST))]
+    fn process_maxfwd(&self, ctx: &mut RouteContext<'_>, max_value: i64) -> Outcome {
+        let value = match current(ctx) {
+            Found::Unreadable => return Outcome(-2),
+            Found::Value(0) => return Outcome(-1),
+            Found::Value(value) => value,
+            Found::None => {
+                if !std::mem::replace(&mut ctx.slots.slot::<Changed>().added, true) {
+                    let row = format!("Max-Forwards: {}\r\n", max_value.clamp(0, 255));
+                    let at = ctx.message.headers_start();
+                    ctx.edits.insert(at, row.as_bytes());
+                }
+                return Outcome(2);
+            }
+        };
+        let lowered = (value - 1).min(u32::from(self.settings.max_limit));
+        let message = ctx.message.clone();
+        if let Some(header) = message.header(HeaderName::MaxForwards)
+            && let Some(start) = message.offset_of(header.value)
+        {
+            let mut digits = [0; 10];
+            ctx.edits.rewrite(start, start + header.value.len() as u32, decimal(lowered, &mut digits));
+        }
+        ctx.slots.slot::<Changed>().value = Some(lowered);
+        Outcome::TRUE
+    }
+
+    /// Whether Max-Forwards is less than `max_value`.
+    ///
+    /// Returns 1 or -1 (equal or greater); -2 when there is no such header, -3 when its value is not a number. After
+    /// `process_maxfwd` the lowered value counts.
+    #[ksr(cfg = ["is_maxfwd_lt", "mf_lowlimit", "maxfwd_at_least"])]
+    fn is_maxfwd_lt(&self, ctx: &mut RouteContext<'_>, max_value: i64) -> Outcome {
+        match current(ctx) {
+            Found::Value(value) => Outcome::from(i64::from(value) < max_value),
+            Found::None => Outcome(-2),
+            Found::Unreadable => Outcome(-3),
+        }
+    }
+}
+
+/// Digits without an allocation: this runs for every request.
+fn decimal(mut value: u32, digits: &mut [u8; 10]) -> &[u8] {
+    let mut at = digits.len();
+    for slot in digits.iter_mut().rev() {
+        *slot = b'0' + (value % 10) as u8;
+        value /= 10;
+        at -= 1;
+        if value == 0 {
+            break;
+        }
+    }
+    digits.get(at..).unwrap_or_default()
+}
 
 impl Module for MaxFwd {
     fn name(&self) -> &'static str {
         "maxfwd"
+    }
+    fn functions(&self) -> &'static [Function] {
+        Self::FUNCTIONS
+    }
+    fn params(&self) -> &'static [ModParam] {
+        Settings::PARAMS
+    }
+    fn set_param(&mut self, name: &str, value: ParamValue) -> Result<(), SetupError> {
+        self.settings.set(name, value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use script::Value;
+    use script::testing::Bench;
+    use std::sync::Arc;
+
+    fn bench() -> Bench {
+        Bench::new(vec![Arc::new(MaxFwd::default())])
+    }
+    fn request(max_forwards: &str) -> String {
+        format!("OPTIONS sip:a@b SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\n{max_forwards}From: <sip:x@y>;tag=1\nTo: <sip:a@b>\nCall-ID: c\nCSeq: 1 OPTIONS\n")
+    }
+    fn call(bench: &Bench, ctx: &mut RouteContext<'_>, name: &str, n: i64) -> Option<i64> {
+        bench.call(ctx, &format!("maxfwd.{name}"), &[Value::Int(n)]).to_int()
+    }
+
+    #[test]
+    fn lowers_in_place_again_and_again() {
+        let bench = bench();
+        let mut ctx = bench.request(&request("Max-Forwards: 70\n"));
+        assert_eq!(call(&bench, &mut ctx, "process_maxfwd", 10), Some(1));
+        assert!(bench.printed(&ctx).contains("Max-Forwards: 69\r\n"));
+        assert_eq!(call(&bench, &mut ctx, "process_maxfwd", 10), Some(1));
+        assert!(bench.printed(&ctx).contains("Max-Forwards: 68\r\n"));
+        assert_eq!(call(&bench, &mut ctx, "is_maxfwd_lt", 69), Some(1));
+        assert_eq!(call(&bench, &mut ctx, "is_maxfwd_lt", 68), Some(-1));
+    }
+    #[test]
+    fn zero_unreadable_and_missing() {
+        let bench = bench();
+        let mut ctx = bench.request(&request("Max-Forwards: 0\n"));
+        assert_eq!(call(&bench, &mut ctx, "process_maxfwd", 10), Some(-1));
+        assert!(ctx.edits.is_empty());
+        let mut ctx = bench.request(&request("Max-Forwards: many\n"));
+        assert_eq!(call(&bench, &mut ctx, "process_maxfwd", 10), Some(-2));
+        assert_eq!(call(&bench, &mut ctx, "is_maxfwd_lt", 10), Some(-3));
+        let mut ctx = bench.request(&request(""));
+        assert_eq!(call(&bench, &mut ctx, "process_maxfwd", 10), Some(2));
+        assert_eq!(call(&bench, &mut ctx, "process_maxfwd", 10), Some(2));
+        assert_eq!(call(&bench, &mut ctx, "is_maxfwd_lt", 10), Some(-2));
+        assert_eq!(bench.printed(&ctx).matches("Max-Forwards: 10\r\n").count(), 1);
+    }
+    #[test]
+    fn limit() {
+        let mut module = MaxFwd::default();
+        module.set_param("max_limit", ParamValue::Int(16)).expect("declared");
+        let bench = Bench::new(vec![Arc::new(module)]);
+        let mut ctx = bench.request(&request("Max-Forwards: 255\n"));
+        assert_eq!(call(&bench, &mut ctx, "process_maxfwd", 10), Some(1));
+        assert!(bench.printed(&ctx).contains("Max-Forwards: 16\r\n"));
+        assert!(MaxFwd::default().set_param("nope", ParamValue::Int(1)).is_err());
+    }
+    #[test]
+    fn digits() {
+        let mut buffer = [0; 10];
+        for n in [0, 9, 10, 69, 255, u32::MAX] {
+            assert_eq!(decimal(n, &mut buffer), n.to_string().as_bytes());
+        }
     }
 }
