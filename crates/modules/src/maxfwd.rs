@@ -136,7 +136,9 @@ mod tests {
         Bench::new(vec![Arc::new(MaxFwd::default())])
     }
     fn request(max_forwards: &str) -> String {
-        format!("OPTIONS sip:a@b SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\n{max_forwards}From: <sip:x@y>;tag=1\nTo: <sip:a@b>\nCall-ID: c\nCSeq: 1 OPTIONS\n")
+        format!(
+            "OPTIONS sip:a@b SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\n{max_forwards}From: <sip:x@y>;tag=1\nTo: <sip:a@b>\nCall-ID: c\nCSeq: 1 OPTIONS\n"
+        )
     }
     fn call(bench: &Bench, ctx: &mut RouteContext<'_>, name: &str, n: i64) -> Option<i64> {
         bench.call(ctx, &format!("maxfwd.{name}"), &[Value::Int(n)]).to_int()

@@ -71,25 +71,31 @@ pub struct ArmedRoutes {
 }
 
 /// Things keyed by their type: modules keep their state of one message or one worker here without the core naming them.
+///
+/// A message has a handful of them, so a list is quicker than a hash.
 #[derive(Default)]
-pub struct Slots(HashMap<TypeId, Box<dyn Any>>);
+pub struct Slots(Vec<(TypeId, Box<dyn Any>)>);
 
 impl Slots {
     /// The slot of a type, made when absent.
     pub fn slot<T: Any + Default>(&mut self) -> &mut T {
-        let any = self.0.entry(TypeId::of::<T>()).or_insert_with(|| Box::<T>::default());
-        // The key is the type, so the downcast holds; a mismatch would replace the slot rather than panic.
-        if !any.is::<T>() {
-            *any = Box::<T>::default();
-        }
-        match any.downcast_mut::<T>() {
+        let id = TypeId::of::<T>();
+        let at = match self.0.iter().position(|(t, _)| *t == id) {
+            Some(at) => at,
+            None => {
+                self.0.push((id, Box::<T>::default()));
+                self.0.len() - 1
+            }
+        };
+        match self.0.get_mut(at).and_then(|(_, any)| any.downcast_mut::<T>()) {
             Some(t) => t,
             None => unreachable!("slot keyed by its own type"),
         }
     }
     /// The slot of a type if it was made.
     pub fn peek<T: Any>(&self) -> Option<&T> {
-        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+        let id = TypeId::of::<T>();
+        self.0.iter().find(|(t, _)| *t == id)?.1.downcast_ref()
     }
 }
 

@@ -1,4 +1,6 @@
-//! (to be filled)
+//! Text operations on messages: search, replace, headers, bodies.
+
+pub(crate) mod regex_cache;
 
 use script::Module;
 
