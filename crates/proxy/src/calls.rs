@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use message::{Message, Method, print};
-use script::{CallIdAct, RelayTo, RouteContext, RouteKind, Transactions, UacRequest, Vars};
+use script::{CallIdAct, RelayTo, RequestState, RouteContext, RouteKind, Transactions, UacRequest, Vars};
 use transaction::{Counts, Hop, Input, Kind, NewBranch, NewTransaction, TransactionId, View};
 
 use crate::receive::{print_shared, reply_hop};
@@ -377,6 +377,19 @@ impl Transactions for Proxy {
 
     fn counts(&self) -> Counts {
         self.shards.counts()
+    }
+
+    fn request_state(&self, ctx: &RouteContext<'_>) -> Option<RequestState> {
+        let id = match ctx.transaction {
+            Some(id) => id,
+            None if ctx.message.method() == Method::Cancel => self.find_cancelled(ctx)?,
+            None => return None,
+        };
+        let (message, script) = self
+            .shards
+            .of_id(id, |shard| shard.view(id).map(|v| (v.request().clone(), v.script().cloned())))?;
+        let state = Saved::from_any(&script)?.state();
+        Some(RequestState { message, inbound: state.inbound, target: state.target, flags: state.flags })
     }
 
     fn request(&self, ctx: &RouteContext<'_>) -> Option<Arc<Message>> {

@@ -1,7 +1,12 @@
 //! What the core counts, by Kamailio's names (`kamcmd stats.get_statistics all`).
 
+use std::sync::Arc;
+
 use message::Method;
 use script::{Statistic, Statistics};
+use transaction::Counts;
+
+use crate::shards::Shards;
 
 pub(crate) struct Counters {
     pub(crate) rcv_requests: Statistic,
@@ -74,5 +79,34 @@ impl Counters {
         if let Some(s) = (code / 100).checked_sub(1).and_then(|c| self.sl_classes.get(c as usize)) {
             s.inc();
         }
+    }
+}
+
+/// The transaction table's numbers, in Kamailio's group `tmx`.
+pub(crate) fn register_gauges(statistics: &Statistics, shards: &Arc<Shards>) {
+    type Number = fn(&Counts) -> u64;
+    let rows: [(&str, &str, Number); 16] = [
+        ("UAS_transactions", "Transactions made for received requests.", |c| c.total - c.total_local),
+        ("UAC_transactions", "Transactions made for requests of our own.", |c| c.total_local),
+        ("created_transactions", "Transactions made since start.", |c| c.total),
+        ("freed_transactions", "Transactions freed since start.", |c| c.freed),
+        ("inuse_transactions", "Live transactions.", |c| c.current),
+        ("active_transactions", "Live transactions without a final reply.", |c| {
+            c.current.saturating_sub(c.waiting)
+        }),
+        ("waiting_transactions", "Finished transactions kept to absorb late messages.", |c| c.waiting),
+        ("2xx_transactions", "Transactions that ended with 2xx.", |c| c.final_class[0]),
+        ("3xx_transactions", "Transactions that ended with 3xx.", |c| c.final_class[1]),
+        ("4xx_transactions", "Transactions that ended with 4xx.", |c| c.final_class[2]),
+        ("5xx_transactions", "Transactions that ended with 5xx.", |c| c.final_class[3]),
+        ("6xx_transactions", "Transactions that ended with 6xx.", |c| c.final_class[4]),
+        ("rpl_received", "Replies received that belong to a transaction.", |c| c.replies_received),
+        ("rpl_generated", "Final replies of transactions made here.", |c| c.replied_locally),
+        ("rpl_sent", "Final replies of transactions.", |c| c.final_class.iter().sum()),
+        ("refused_transactions", "Requests answered 503 because the table was full.", |c| c.refused),
+    ];
+    for (name, doc, number) in rows {
+        let shards = shards.clone();
+        statistics.gauge("tmx", name, doc, Box::new(move || number(&shards.counts()) as i64));
     }
 }

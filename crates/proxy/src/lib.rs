@@ -84,14 +84,15 @@ pub struct Proxy {
     core: Arc<Core>,
     routes: Routes,
     settings: Settings,
-    shards: Shards,
+    shards: Arc<Shards>,
     counters: Counters,
 }
 
 impl Proxy {
     /// A proxy over these sockets and modules.
     pub fn new(core: Arc<Core>, routes: Routes, settings: Settings) -> Proxy {
-        let shards = Shards::new(core.config.seed, settings.max_transactions);
+        let shards = Arc::new(Shards::new(core.config.seed, settings.max_transactions));
+        counters::register_gauges(&core.statistics, &shards);
         let counters = Counters::new(&core.statistics);
         Proxy { core, routes, settings, shards, counters }
     }

@@ -43,6 +43,6 @@ pub use registry::Registry;
 pub use rpc::{RpcCommand, RpcError};
 pub use script_macros::{ModParams, ksr_module};
 pub use statistics::{Statistic, Statistics};
-pub use transactions::{CallIdAct, RelayTo, Transactions, UacRequest};
+pub use transactions::{CallIdAct, RelayTo, RequestState, Transactions, UacRequest};
 pub use value::Value;
 pub use vars::Vars;

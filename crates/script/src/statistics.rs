@@ -28,32 +28,63 @@ impl Statistic {
     }
 }
 
+/// A number that is computed when asked for.
+pub type Gauge = Box<dyn Fn() -> i64 + Send + Sync>;
+
+enum Row {
+    Counter(Statistic),
+    Gauge(Gauge),
+}
+
+impl Row {
+    fn value(&self) -> i64 {
+        match self {
+            Row::Counter(s) => s.value(),
+            Row::Gauge(f) => f(),
+        }
+    }
+}
+
 /// All counters by `(group, name)`, with their documentation.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Statistics {
-    rows: Mutex<BTreeMap<(String, String), (Statistic, String)>>,
+    rows: Mutex<BTreeMap<(String, String), (Row, String)>>,
 }
 
 impl Statistics {
     /// Makes or finds a counter. Done at start-up, kept by who counts.
     pub fn register(&self, group: &str, name: &str, doc: &str) -> Statistic {
         let mut rows = self.rows.lock().unwrap_or_else(|e| e.into_inner());
-        rows.entry((group.into(), name.into()))
-            .or_insert_with(|| (Statistic::default(), doc.into()))
-            .0
-            .clone()
+        let key = (group.into(), name.into());
+        if let Some((Row::Counter(known), _)) = rows.get(&key) {
+            return known.clone();
+        }
+        let made = Statistic::default();
+        rows.insert(key, (Row::Counter(made.clone()), doc.into()));
+        made
     }
-    /// A counter by name.
-    pub fn get(&self, name: &str) -> Option<Statistic> {
+    /// Adds a number that is computed when asked for. It must not ask for statistics itself.
+    pub fn gauge(&self, group: &str, name: &str, doc: &str, value: Gauge) {
+        let mut rows = self.rows.lock().unwrap_or_else(|e| e.into_inner());
+        rows.insert((group.into(), name.into()), (Row::Gauge(value), doc.into()));
+    }
+    /// A value by name, in whatever group.
+    pub fn value(&self, name: &str) -> Option<i64> {
         let rows = self.rows.lock().unwrap_or_else(|e| e.into_inner());
-        rows.iter().find(|((_, n), _)| n == name).map(|(_, (s, _))| s.clone())
+        rows.iter().find(|((_, n), _)| n == name).map(|(_, (row, _))| row.value())
     }
     /// `(group, name, value, doc)` of all, or of one group.
     pub fn list(&self, group: Option<&str>) -> Vec<(String, String, i64, String)> {
         let rows = self.rows.lock().unwrap_or_else(|e| e.into_inner());
         rows.iter()
             .filter(|((g, _), _)| group.is_none_or(|w| w == g))
-            .map(|((g, n), (s, d))| (g.clone(), n.clone(), s.value(), d.clone()))
+            .map(|((g, n), (row, d))| (g.clone(), n.clone(), row.value(), d.clone()))
             .collect()
+    }
+}
+
+impl std::fmt::Debug for Statistics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.list(None).iter().map(|(g, n, v, _)| format!("{g}:{n}={v}"))).finish()
     }
 }

@@ -80,8 +80,26 @@ pub trait Transactions: Send + Sync {
     fn resolve(&self, ctx: &RouteContext<'_>, uri: &[u8]) -> Option<Hop>;
     /// `tm.stats`.
     fn counts(&self) -> transaction::Counts;
-    /// The request of the context's transaction, for `$T_req(...)`.
+    /// The request of the context's transaction with what it came with, for `$T_req(...)`.
+    fn request_state(&self, ctx: &RouteContext<'_>) -> Option<RequestState> {
+        let _ = ctx;
+        None
+    }
+    /// The request of the context's transaction.
     fn request(&self, ctx: &RouteContext<'_>) -> Option<Arc<Message>>;
+}
+
+/// A transaction's request as it stands.
+#[derive(Debug, Clone)]
+pub struct RequestState {
+    /// The request.
+    pub message: Arc<Message>,
+    /// How it came in.
+    pub inbound: crate::Inbound,
+    /// Request-URI and what goes with it.
+    pub target: crate::Branch,
+    /// Message flags.
+    pub flags: u32,
 }
 
 /// What [`Transactions::by_callid`] does with the transaction it finds.
