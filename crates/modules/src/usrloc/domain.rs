@@ -1,0 +1,306 @@
+//! A location table in memory: shards of records behind one short lock each.
+//!
+//! A message locks the one shard its address-of-record falls into, for as long as it takes to look at or change that record; no
+//! function here calls a script or takes another lock than the one of [`Agents`](super::contact::Agents).
+
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hashbrown::HashTable;
+use script::{Statistic, Statistics};
+
+use super::contact::{Agents, Contact, ContactInfo, Ruid, RuidFormat, TooLong};
+use super::expiry::{Due, ExpiryHeap, NOWHERE};
+use super::record::{Matching, Order, Record};
+
+/// What all tables share.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules {
+    /// `matching_mode`.
+    pub matching: Matching,
+    /// `desc_time_order`.
+    pub order: Order,
+    /// `cseq_delay` in seconds.
+    pub cseq_delay: u32,
+    /// `use_domain`.
+    pub use_domain: bool,
+    /// Shards are 2 to the power of this.
+    pub shard_bits: u32,
+    /// Random per start, so that nobody can choose names that fall into one bucket.
+    pub seed: u64,
+    /// How record ids look.
+    pub ruid: RuidFormat,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    records: HashTable<Box<Record>>,
+    expiry: ExpiryHeap,
+}
+
+/// Counters of a table, Kamailio's names.
+#[derive(Debug)]
+struct Counters {
+    users: Statistic,
+    contacts: Statistic,
+    expires: Statistic,
+    registered_users: Statistic,
+}
+
+/// A location table.
+#[derive(Debug)]
+pub struct Domain {
+    name: Box<[u8]>,
+    rules: Rules,
+    shards: Box<[Mutex<Shard>]>,
+    agents: Agents,
+    next_ruid: AtomicU64,
+    counters: Counters,
+}
+
+/// The record of one address-of-record while its shard is locked. Made when absent, gone again when it is left empty.
+pub struct Entry<'d> {
+    domain: &'d Domain,
+    record: &'d mut Record,
+}
+
+impl Domain {
+    /// An empty table whose counters stand in `statistics`.
+    pub fn new(name: &[u8], rules: Rules, statistics: &Statistics) -> Domain {
+        let text = String::from_utf8_lossy(name);
+        let counter = |what: &str, doc: &str| statistics.register("usrloc", what, doc);
+        let counters = Counters {
+            users: counter(&format!("{text}_users"), "Addresses-of-record in this location table."),
+            contacts: counter(&format!("{text}_contacts"), "Contacts in this location table."),
+            expires: counter(
+                &format!("{text}_expires"),
+                "Contacts of this location table that ended without being renewed.",
+            ),
+            registered_users: counter("registered_users", "Addresses-of-record in all location tables."),
+        };
+        let shards = 1usize << rules.shard_bits.min(16);
+        Domain {
+            name: name.into(),
+            rules,
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            agents: Agents::default(),
+            next_ruid: AtomicU64::new(1),
+            counters,
+        }
+    }
+    /// Table name.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+    /// What all tables share.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+    /// Number of shards, Kamailio's `Size`.
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+    /// Addresses-of-record.
+    pub fn users(&self) -> i64 {
+        self.counters.users.value()
+    }
+    /// Contacts.
+    pub fn contacts(&self) -> i64 {
+        self.counters.contacts.value()
+    }
+    /// Hash of an address-of-record.
+    pub fn hash(&self, aor: &[u8]) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.rules.seed);
+        hasher.write(aor);
+        hasher.finish() as u32
+    }
+
+    /// Looks at the record of an address-of-record.
+    pub fn read<R>(&self, aor: &[u8], f: impl FnOnce(Option<&Record>) -> R) -> R {
+        let hash = self.hash(aor);
+        let shard = self.lock(hash);
+        f(shard.find(hash, |r| &*r.aor == aor))
+    }
+    /// Looks at the first record with this hash that `wanted` takes: a temporary GRUU carries the hash instead of the name.
+    pub fn read_by_hash<R>(
+        &self,
+        hash: u32,
+        wanted: impl Fn(&Record) -> bool,
+        f: impl FnOnce(Option<&Record>) -> R,
+    ) -> R {
+        let shard = self.lock(hash);
+        f(shard.find(hash, wanted))
+    }
+
+    /// Changes the record of an address-of-record.
+    pub fn change<R>(&self, aor: &[u8], f: impl FnOnce(&mut Entry<'_>) -> R) -> R {
+        let hash = self.hash(aor);
+        let mut guard = self.lock(hash);
+        let shard = &mut *guard;
+        let same = |r: &Box<Record>| r.hash == hash && &*r.aor == aor;
+        let Some(record) = shard.records.find_mut(spread(hash), same) else {
+            let mut record = Record::new(hash);
+            let result = f(&mut Entry { domain: self, record: &mut record });
+            if !record.contacts().is_empty() {
+                record.aor = aor.into();
+                self.count(1, record.contacts().len() as i64);
+                shard.insert(Box::new(record));
+            }
+            return result;
+        };
+        let before = record.contacts().len() as i64;
+        let result = f(&mut Entry { domain: self, record });
+        let (after, slot, at) = (record.contacts().len() as i64, record.slot, record.deadline());
+        if after == 0 {
+            if let Ok(found) = shard.records.find_entry(spread(hash), same) {
+                found.remove();
+            }
+            shard.expiry.remove(slot, &mut moves(&mut shard.records));
+        } else if shard.expiry.get(slot).is_some_and(|due| due.at > at) {
+            shard.expiry.change(slot, at, &mut moves(&mut shard.records));
+        }
+        if after != before {
+            self.count(if after == 0 { -1 } else { 0 }, after - before);
+        }
+        result
+    }
+
+    /// Removes ended contacts of one shard, looking at no more than `budget` records. Returns how many it looked at.
+    pub fn expire(
+        &self,
+        shard: usize,
+        now: u32,
+        budget: usize,
+        ended: &mut dyn FnMut(&[u8], Contact),
+    ) -> usize {
+        let Some(shard) = self.shards.get(shard) else { return 0 };
+        let mut guard = shard.lock().unwrap_or_else(|e| e.into_inner());
+        let shard = &mut *guard;
+        let mut looked = 0;
+        while looked < budget
+            && let Some(due) = shard.expiry.first()
+            && due.at <= now
+        {
+            looked += 1;
+            let Ok(mut found) = shard.records.find_entry(spread(due.hash), |r| r.slot == 0) else {
+                // Never so: every entry has its record. Dropping the entry keeps the loop finite.
+                shard.expiry.remove(0, &mut moves(&mut shard.records));
+                continue;
+            };
+            let record = found.get_mut();
+            let mut count = 0;
+            record.take_expired(now, &mut |aor, contact| {
+                count += 1;
+                ended(aor, contact);
+            });
+            let gone = record.contacts().is_empty();
+            let at = record.deadline();
+            if gone {
+                found.remove();
+                shard.expiry.remove(0, &mut moves(&mut shard.records));
+            } else {
+                shard.expiry.change(0, at, &mut moves(&mut shard.records));
+            }
+            self.counters.expires.add(count);
+            self.count(if gone { -1 } else { 0 }, -count);
+        }
+        looked
+    }
+
+    /// Looks at every record, one shard after the other; each is locked on its own.
+    pub fn for_each(&self, mut f: impl FnMut(&Record)) {
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(|e| e.into_inner());
+            shard.records.iter().for_each(|r| f(r));
+        }
+    }
+    /// Most records in one shard, Kamailio's `Max-Slots`.
+    pub fn longest_shard(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|s| s.lock().unwrap_or_else(|e| e.into_inner()).records.len())
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn lock(&self, hash: u32) -> std::sync::MutexGuard<'_, Shard> {
+        let at = hash as usize & (self.shards.len() - 1);
+        // At least one shard, and a power of two of them: the index holds.
+        let shard = self.shards.get(at).unwrap_or_else(|| unreachable!("masked index"));
+        shard.lock().unwrap_or_else(|e| e.into_inner())
+    }
+    fn count(&self, users: i64, contacts: i64) {
+        if users != 0 {
+            self.counters.users.add(users);
+            self.counters.registered_users.add(users);
+        }
+        self.counters.contacts.add(contacts);
+    }
+}
+
+impl Shard {
+    fn find(&self, hash: u32, wanted: impl Fn(&Record) -> bool) -> Option<&Record> {
+        self.records.find(spread(hash), |r| r.hash == hash && wanted(r)).map(|r| &**r)
+    }
+    fn insert(&mut self, record: Box<Record>) {
+        let due = Due { at: record.deadline(), hash: record.hash };
+        self.records.insert_unique(spread(due.hash), record, |r| spread(r.hash));
+        self.expiry.push(due, &mut moves(&mut self.records));
+    }
+}
+
+/// Tells records where their heap entry went.
+fn moves(records: &mut HashTable<Box<Record>>) -> impl FnMut(u32, u32, u32) + '_ {
+    |hash, from, to| {
+        if let Some(record) = records.find_mut(spread(hash), |r| r.hash == hash && r.slot == from) {
+            record.slot = to;
+        }
+    }
+}
+
+/// The table's 64-bit hash: all records of a shard share their low bits, so they are mixed with the high ones.
+fn spread(hash: u32) -> u64 {
+    let wide = u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    wide ^ (wide >> 32)
+}
+
+impl Entry<'_> {
+    /// The record. While it is new its address-of-record is empty.
+    pub fn record(&mut self) -> &mut Record {
+        self.record
+    }
+    /// Bindings in order.
+    pub fn contacts(&self) -> &[Contact] {
+        self.record.contacts()
+    }
+    /// Hash of the address-of-record.
+    pub fn hash(&self) -> u32 {
+        self.record.hash
+    }
+    /// The binding that a contact is about.
+    pub fn position(&self, info: &ContactInfo<'_>) -> Option<usize> {
+        self.record.position(info, self.domain.rules.matching)
+    }
+    /// Adds a binding with a new record id and returns its place.
+    pub fn insert(&mut self, info: &ContactInfo<'_>) -> Result<usize, TooLong> {
+        let id = self.domain.next_ruid.fetch_add(1, Ordering::Relaxed);
+        self.insert_as(info, Ruid(id))
+    }
+    /// Adds a binding on behalf of an operator: its record id begins with `ulcx`.
+    pub fn insert_by_rpc(&mut self, info: &ContactInfo<'_>) -> Result<usize, TooLong> {
+        let id = self.domain.next_ruid.fetch_add(1, Ordering::Relaxed);
+        self.insert_as(info, Ruid(id | Ruid::BY_RPC))
+    }
+    fn insert_as(&mut self, info: &ContactInfo<'_>, ruid: Ruid) -> Result<usize, TooLong> {
+        self.record.insert(info, ruid, self.domain.rules.order, &self.domain.agents)
+    }
+    /// Refreshes a binding and returns its new place.
+    pub fn update(&mut self, at: usize, info: &ContactInfo<'_>) -> Result<usize, TooLong> {
+        self.record.update(at, info, self.domain.rules.order, &self.domain.agents)
+    }
+}
+
+// A record outside the heap must not be found by a place.
+const _: () = assert!(NOWHERE == u32::MAX);

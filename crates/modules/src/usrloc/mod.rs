@@ -1,0 +1,200 @@
+//! Module `usrloc`: where users can be reached. Keeps location tables in memory for [`registrar`](crate::registrar) and others.
+//!
+//! `domain.rs` is a table, `record.rs` the bindings of one address-of-record, `contact.rs` one binding, `expiry.rs` what ends next.
+//! A table is made when it is first saved to (Kamailio wants it in `preload` when a script in another language does that).
+
+pub mod contact;
+pub mod domain;
+pub mod expiry;
+pub mod record;
+mod rpc;
+mod settings;
+pub mod store;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+
+use message::Transport;
+use script::{Core, Listener, ModParam, Module, ParamValue, RpcCommand, Setup, SetupError, Statistics};
+use transaction::{Now, SocketId};
+
+pub use contact::{Contact, ContactInfo, Ruid, RuidFormat};
+pub use domain::{Domain, Entry, Rules};
+pub use record::{Matching, Order, Record, Sequence};
+pub use settings::Settings;
+
+/// Module `usrloc`.
+#[derive(Debug, Default)]
+pub struct Usrloc {
+    settings: Settings,
+    preload: Vec<String>,
+    domains: Arc<Domains>,
+    /// Shard at which the next tick goes on.
+    cursor: AtomicUsize,
+}
+
+/// The location tables, by name.
+#[derive(Debug, Default)]
+pub struct Domains {
+    rules: Rules,
+    /// Branch flag that marks contacts behind NAT.
+    nat_flag: u32,
+    /// Name of the XAVP kept with contacts.
+    xavp_contact: Option<Vec<u8>>,
+    /// The table that was made first: the only one in most deployments, found without a lock.
+    first: OnceLock<Arc<Domain>>,
+    others: RwLock<Vec<Arc<Domain>>>,
+}
+
+impl Domains {
+    /// Most tables there can be: a script that invents names per call is refused.
+    pub const LIMIT: usize = 256;
+
+    /// No tables.
+    pub fn new(rules: Rules) -> Domains {
+        Domains { rules, ..Domains::default() }
+    }
+    /// What all tables share.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+    /// `nat_bflag` as a mask, 0 when not set.
+    pub fn nat_flag(&self) -> u32 {
+        self.nat_flag
+    }
+    /// `xavp_contact`.
+    pub fn xavp_contact(&self) -> Option<&[u8]> {
+        self.xavp_contact.as_deref()
+    }
+    /// A table by name.
+    pub fn find(&self, name: &[u8]) -> Option<Arc<Domain>> {
+        if let Some(first) = self.first.get().filter(|d| d.name() == name) {
+            return Some(first.clone());
+        }
+        let others = self.others.read().unwrap_or_else(|e| e.into_inner());
+        others.iter().find(|d| d.name() == name).cloned()
+    }
+    /// A table by name, made when it is new. `None` for an empty name or at [`Domains::LIMIT`].
+    pub fn open(&self, name: &[u8], statistics: &Statistics) -> Option<Arc<Domain>> {
+        if let Some(found) = self.find(name) {
+            return Some(found);
+        }
+        let mut others = self.others.write().unwrap_or_else(|e| e.into_inner());
+        if let Some(found) = self.first.get().into_iter().chain(others.iter()).find(|d| d.name() == name) {
+            return Some(found.clone());
+        }
+        if name.is_empty() || others.len() >= Self::LIMIT {
+            return None;
+        }
+        let made = Arc::new(Domain::new(name, self.rules, statistics));
+        if self.first.set(made.clone()).is_err() {
+            others.push(made.clone());
+        }
+        Some(made)
+    }
+    /// All tables, the first made first.
+    pub fn all(&self) -> Vec<Arc<Domain>> {
+        let others = self.others.read().unwrap_or_else(|e| e.into_inner());
+        self.first.get().into_iter().chain(others.iter()).cloned().collect()
+    }
+}
+
+impl Usrloc {
+    /// The location tables, to be kept by modules that use them.
+    pub fn domains(&self) -> &Arc<Domains> {
+        &self.domains
+    }
+    /// The parameters.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl Module for Usrloc {
+    fn name(&self) -> &'static str {
+        "usrloc"
+    }
+    fn params(&self) -> &'static [ModParam] {
+        Settings::PARAMS
+    }
+    fn set_param(&mut self, name: &str, value: ParamValue) -> Result<(), SetupError> {
+        if let ("preload", ParamValue::Str(table)) = (name, &value) {
+            self.preload.push(table.clone());
+        }
+        self.settings.set(name, value)
+    }
+    fn rpc(&self) -> &'static [RpcCommand] {
+        rpc::COMMANDS
+    }
+    fn setup(&mut self, setup: &Setup<'_>) -> Result<(), SetupError> {
+        let rules = self.settings.rules(setup)?;
+        self.domains = Arc::new(Domains {
+            rules,
+            nat_flag: u32::try_from(self.settings.nat_bflag)
+                .ok()
+                .and_then(|b| 1u32.checked_shl(b))
+                .unwrap_or(0),
+            xavp_contact: self.settings.xavp_contact.clone().map(String::into_bytes),
+            ..Domains::default()
+        });
+        Ok(())
+    }
+    /// Removes ended contacts: every shard has its turn once per `timer_interval`.
+    fn tick(&self, core: &Core, now: Now) {
+        /// Most records looked at in one tick; what is left waits for the next.
+        const BUDGET: usize = 20_000;
+        for table in &self.preload {
+            self.domains.open(table.as_bytes(), &core.statistics);
+        }
+        let now = unix(now);
+        let shards = 1usize << self.domains.rules.shard_bits;
+        let turn = shards.div_ceil(self.settings.timer_interval.max(1) as usize);
+        let start = self.cursor.load(Ordering::Relaxed);
+        let mut budget = BUDGET;
+        let tables = self.domains.all();
+        for step in 0..turn {
+            let shard = (start + step) & (shards - 1);
+            for domain in &tables {
+                budget = budget.saturating_sub(domain.expire(shard, now, budget, &mut |_, _| ()));
+            }
+            if budget == 0 {
+                self.cursor.store(shard, Ordering::Relaxed);
+                return;
+            }
+        }
+        self.cursor.store((start + turn) & (shards - 1), Ordering::Relaxed);
+    }
+}
+
+/// Unix time as contacts keep it.
+pub fn unix(now: Now) -> u32 {
+    u32::try_from(now.unix()).unwrap_or(u32::MAX)
+}
+
+/// `udp:127.0.0.1:5060`, Kamailio's way to name a socket.
+pub fn socket_text(listener: &Listener, out: &mut Vec<u8>) {
+    use std::io::Write;
+    // Writing into a vector cannot fail.
+    let _ = write!(out, "{}:{}", listener.transport.lower(), listener.address);
+}
+
+/// The socket that a text like `udp:127.0.0.1:5060` names: bound or advertised address, the port may be left out.
+pub fn parse_socket(listeners: &[Listener], text: &[u8]) -> Option<SocketId> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (transport, address) = match text.split_once(':') {
+        Some((name, rest)) if Transport::parse(name.as_bytes()).is_some() => {
+            (Transport::parse(name.as_bytes()), rest)
+        }
+        _ => (None, text),
+    };
+    let fits = |l: &Listener| {
+        let (host, port) = (l.address.ip().to_string(), l.address.port());
+        let bare = if l.address.is_ipv6() { format!("[{host}]") } else { host };
+        let advertised = l.advertise.as_ref().is_some_and(|(h, p)| address == format!("{h}:{p}"));
+        transport.is_none_or(|t| t == l.transport)
+            && (advertised || address == format!("{bare}:{port}") || address == bare)
+    };
+    listeners.iter().position(fits).and_then(|i| u16::try_from(i).ok()).map(SocketId)
+}

@@ -1,0 +1,189 @@
+//! The bindings of one address-of-record, in the order in which they are tried.
+
+use super::contact::{Agents, Contact, ContactInfo, Ruid, TooLong};
+use super::expiry::NOWHERE;
+
+/// `matching_mode`: when a contact of a REGISTER is one that is already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Matching {
+    /// 0: same URI.
+    #[default]
+    Contact,
+    /// 1: same URI and Call-ID.
+    ContactCallId,
+    /// 2: same URI and Path.
+    ContactPath,
+    /// 3: same Call-ID.
+    CallId,
+}
+
+impl Matching {
+    /// From the module parameter.
+    pub fn from_param(n: i64) -> Option<Matching> {
+        Some(match n {
+            0 => Matching::Contact,
+            1 => Matching::ContactCallId,
+            2 => Matching::ContactPath,
+            3 => Matching::CallId,
+            _ => return None,
+        })
+    }
+}
+
+/// Which of several bindings comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Higher q first, among equals the one that came first.
+    #[default]
+    ByQ,
+    /// `desc_time_order`: last registered first.
+    LastFirst,
+}
+
+/// How a REGISTER's CSeq stands to the binding it is about (RFC 3261 §10.3 step 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sequence {
+    /// Another Call-ID, or a higher CSeq: the update goes on.
+    Newer,
+    /// Same Call-ID and CSeq within `cseq_delay`: a retransmission; nothing changes and the answer is the same.
+    Repeated,
+    /// "If not, the update MUST be aborted and the request fails."
+    Older,
+}
+
+/// The bindings of an address-of-record. Never empty while it is in a domain.
+#[derive(Debug)]
+pub struct Record {
+    pub(super) hash: u32,
+    /// Place in the shard's expiry heap.
+    pub(super) slot: u32,
+    pub(super) aor: Box<[u8]>,
+    contacts: Vec<Contact>,
+}
+
+impl Record {
+    pub(super) fn new(hash: u32) -> Record {
+        Record { hash, slot: NOWHERE, aor: Box::default(), contacts: Vec::new() }
+    }
+    /// Address-of-record: user, or user@domain with `use_domain`.
+    pub fn aor(&self) -> &[u8] {
+        &self.aor
+    }
+    /// Kamailio's `aorhash`.
+    pub fn hash(&self) -> u32 {
+        self.hash
+    }
+    /// Bindings in order, ended ones among them.
+    pub fn contacts(&self) -> &[Contact] {
+        &self.contacts
+    }
+    /// A binding.
+    pub fn contact(&mut self, at: usize) -> Option<&mut Contact> {
+        self.contacts.get_mut(at)
+    }
+    /// Bindings that have not ended, in order.
+    pub fn valid(&self, now: u32) -> impl Iterator<Item = &Contact> {
+        self.contacts.iter().filter(move |c| c.is_valid(now))
+    }
+
+    /// The binding that a contact of a REGISTER is about.
+    ///
+    /// A contact with an instance is only ever matched by instance and reg-id (RFC 5626 §6), whatever its URI.
+    pub fn position(&self, info: &ContactInfo<'_>, matching: Matching) -> Option<usize> {
+        if !info.instance.is_empty() {
+            return self
+                .contacts
+                .iter()
+                .position(|c| c.reg_id == info.reg_id && c.instance() == info.instance);
+        }
+        self.contacts.iter().position(|c| match matching {
+            Matching::Contact => c.uri() == info.uri,
+            Matching::ContactCallId => c.uri() == info.uri && c.call_id() == info.call_id,
+            Matching::ContactPath => c.uri() == info.uri && c.path() == info.path,
+            Matching::CallId => c.call_id() == info.call_id,
+        })
+    }
+
+    /// Compares Call-ID and CSeq with the binding's. `delay`: `cseq_delay` in seconds.
+    pub fn sequence(contact: &Contact, call_id: &[u8], cseq: u32, now: u32, delay: u32) -> Sequence {
+        if contact.call_id() != call_id || cseq > contact.cseq {
+            Sequence::Newer
+        } else if cseq == contact.cseq && now < contact.modified.saturating_add(delay) {
+            Sequence::Repeated
+        } else {
+            Sequence::Older
+        }
+    }
+
+    /// Adds a binding and returns its place.
+    pub fn insert(
+        &mut self,
+        info: &ContactInfo<'_>,
+        ruid: Ruid,
+        order: Order,
+        agents: &Agents,
+    ) -> Result<usize, TooLong> {
+        let contact = Contact::new(info, ruid, agents)?;
+        if self.contacts.len() == self.contacts.capacity() {
+            // Most users have one contact: room for one, not for the four a vector would take.
+            self.contacts.reserve_exact(self.contacts.len().max(1));
+        }
+        let at = self.place(contact.q, order);
+        self.contacts.insert(at, contact);
+        Ok(at)
+    }
+
+    /// Refreshes a binding and returns its new place.
+    pub fn update(
+        &mut self,
+        at: usize,
+        info: &ContactInfo<'_>,
+        order: Order,
+        agents: &Agents,
+    ) -> Result<usize, TooLong> {
+        let Some(contact) = self.contacts.get_mut(at) else { return Ok(at) };
+        let q = contact.q;
+        contact.update(info, agents)?;
+        if self.contacts.len() == 1 || (order == Order::ByQ && q == info.q) {
+            return Ok(at);
+        }
+        let contact = self.contacts.remove(at);
+        let to = self.place(contact.q, order);
+        self.contacts.insert(to, contact);
+        Ok(to)
+    }
+
+    /// Takes a binding out.
+    pub fn remove(&mut self, at: usize) -> Option<Contact> {
+        (at < self.contacts.len()).then(|| self.contacts.remove(at))
+    }
+    /// Takes all bindings out.
+    pub fn clear(&mut self) {
+        self.contacts.clear();
+    }
+    /// Takes out the bindings for which `keep` is false.
+    pub fn retain(&mut self, keep: impl FnMut(&Contact) -> bool) {
+        self.contacts.retain(keep);
+    }
+
+    pub(super) fn deadline(&self) -> u32 {
+        self.contacts.iter().map(Contact::deadline).min().unwrap_or(0)
+    }
+    pub(super) fn take_expired(&mut self, now: u32, ended: &mut dyn FnMut(&[u8], Contact)) {
+        let mut at = 0;
+        while let Some(contact) = self.contacts.get(at) {
+            if contact.is_valid(now) {
+                at += 1;
+            } else {
+                let contact = self.contacts.remove(at);
+                ended(&self.aor, contact);
+            }
+        }
+    }
+    fn place(&self, q: i16, order: Order) -> usize {
+        match order {
+            Order::LastFirst => 0,
+            Order::ByQ => self.contacts.iter().position(|c| c.q < q).unwrap_or(self.contacts.len()),
+        }
+    }
+}
