@@ -354,7 +354,7 @@ fn rpc() {
         rpc("ul.db_users", json!(["location"])),
         Err("500 Command is not supported in db_mode=0".into())
     );
-    assert_eq!(core.statistics.get("location_contacts").map(|s| s.value()), Some(0));
+    assert_eq!(core.statistics.value("location_contacts"), Some(0));
 }
 
 #[test]
@@ -370,6 +370,6 @@ fn the_tick_visits_every_shard_within_the_interval() {
         usrloc.tick(&bench.core, bench.now);
         assert_eq!(domain.contacts() > 0, left);
     }
-    assert_eq!(bench.core.statistics.get("location_expires").map(|s| s.value()), Some(3000));
-    assert_eq!(bench.core.statistics.get("registered_users").map(|s| s.value()), Some(0));
+    assert_eq!(bench.core.statistics.value("location_expires"), Some(3000));
+    assert_eq!(bench.core.statistics.value("registered_users"), Some(0));
 }
