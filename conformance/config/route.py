@@ -1,0 +1,94 @@
+"""Routing for the conformance scenarios; runs unchanged on Trunkline and on Kamailio."""
+import KSR
+
+
+def mod_init():
+    return Router()
+
+
+class Router:
+    def child_init(self, rank):
+        return 0
+
+    def ksr_request_route(self, msg):
+        if KSR.maxfwd.process_maxfwd(10) < 0:
+            KSR.sl.sl_send_reply(483, "Too Many Hops")
+            return 1
+        if KSR.is_OPTIONS() and KSR.is_myself_ruri():
+            KSR.sl.sl_send_reply(200, "Keepalive")
+            return 1
+        if KSR.is_CANCEL():
+            if KSR.tm.t_check_trans() > 0:
+                self.relay()
+            return 1
+        if KSR.siputils.has_totag() > 0:
+            return self.within_dialog()
+        if KSR.is_ACK():
+            return 1
+        if KSR.tm.t_check_trans() == 0:
+            return 1  # a retransmission, taken care of
+        KSR.hdr.remove("Route")
+        if KSR.is_REGISTER():
+            if KSR.registrar.save("location", 0) < 0:
+                KSR.sl.sl_reply_error()
+            return 1
+        if not KSR.is_myself_ruri():
+            KSR.sl.sl_send_reply(403, "Not relaying")
+            return 1
+        if KSR.pv.is_null("$rU"):
+            KSR.sl.sl_send_reply(484, "Address Incomplete")
+            return 1
+        if KSR.is_method_in("IS"):
+            KSR.rr.record_route()
+        found = KSR.registrar.lookup("location")
+        if found < 0:
+            if found == -2:
+                KSR.sl.sl_send_reply(405, "Method Not Allowed")
+            else:
+                KSR.sl.sl_send_reply(404, "Not Found")
+            return 1
+        if KSR.is_INVITE():
+            KSR.tm.t_on_branch("ksr_branch")
+            KSR.tm.t_on_reply("ksr_onreply")
+            KSR.tm.t_on_failure("ksr_failure")
+        return self.relay()
+
+    def within_dialog(self):
+        if KSR.rr.loose_route() > 0:
+            return self.relay()
+        if KSR.is_ACK():
+            if KSR.tm.t_check_trans() > 0:
+                self.relay()
+            return 1
+        KSR.sl.sl_send_reply(404, "Not here")
+        return 1
+
+    def relay(self):
+        if KSR.tm.t_relay() < 0:
+            KSR.sl.sl_reply_error()
+        return 1
+
+    def ksr_branch(self, msg):
+        KSR.hdr.append("X-Branch: " + str(KSR.pv.get("$T_branch_idx")) + "\r\n")
+        return 1
+
+    def ksr_onreply(self, msg):
+        if KSR.pv.get("$rs") == 180:
+            KSR.hdr.append("X-Ringing: seen\r\n")
+        return 1
+
+    def ksr_failure(self, msg):
+        if KSR.tm.t_is_canceled() > 0:
+            return 1
+        # A busy or silent callee with a mailbox: "<user>-mailbox" is registered.
+        if KSR.tm.t_check_status("486|408") > 0 and not KSR.pv.get("$rU").endswith("-mailbox"):
+            KSR.pv.sets("$ru", "sip:" + KSR.pv.get("$tU") + "-mailbox@conformance.test")
+            if KSR.registrar.lookup("location") > 0:
+                self.relay()
+        return 1
+
+    def ksr_reply_route(self, msg):
+        return 1
+
+    def ksr_onsend_route(self, msg):
+        return 1

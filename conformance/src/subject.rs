@@ -1,0 +1,170 @@
+//! The server under test: started on a free port, stopped when dropped.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// This project's `trunkline`.
+    Trunkline,
+    /// Debian's `kamailio`.
+    Kamailio,
+}
+
+impl Kind {
+    /// From `SIP_TEST_SUBJECT`, Trunkline when unset.
+    pub fn from_env() -> Kind {
+        match std::env::var("SIP_TEST_SUBJECT").as_deref() {
+            Ok("kamailio") => Kind::Kamailio,
+            Ok("trunkline") | Err(_) => Kind::Trunkline,
+            Ok(other) => panic!("SIP_TEST_SUBJECT={other}: use trunkline or kamailio"),
+        }
+    }
+}
+
+/// A running server.
+pub struct Subject {
+    /// Which.
+    pub kind: Kind,
+    /// Where it listens.
+    pub address: SocketAddr,
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Subject {
+    /// Starts it with the conformance configuration; `defines` are `-A` arguments.
+    pub fn start(kind: Kind, defines: &[&str]) -> Subject {
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+        Subject::start_with(kind, &config.join("kamailio.cfg"), &config.join("route.py"), defines)
+    }
+
+    /// Starts it with another configuration and script.
+    pub fn start_with(kind: Kind, cfg: &Path, script: &Path, defines: &[&str]) -> Subject {
+        let address = free_address();
+        let folder = std::env::temp_dir().join(format!(
+            "trunkline-conformance-{}-{}",
+            std::process::id(),
+            address.port()
+        ));
+        std::fs::create_dir_all(&folder).expect("temporary folder");
+        let log = std::fs::File::create(folder.join("log")).expect("log file");
+        let mut command = match kind {
+            Kind::Trunkline => {
+                let mut c = Command::new(binary());
+                c.arg("run").env("TRUNKLINE_CTL", folder.join("ctl"));
+                c
+            }
+            Kind::Kamailio => {
+                let mut c = Command::new("/usr/sbin/kamailio");
+                c.args(["-m", "64", "-M", "8"]).arg("-Y").arg(&folder);
+                c
+            }
+        };
+        command.args(["-DD", "-E", "-f"]).arg(cfg).arg("-l").arg(format!("udp:{address}"));
+        command.arg("-A").arg(format!("SCRIPT=\"{}\"", script.display()));
+        for define in defines {
+            command.arg("-A").arg(define);
+        }
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("log")).stderr(log);
+        let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {kind:?}: {e}"));
+        let mut subject = Subject { kind, address, child, folder };
+        subject.wait_until_up();
+        subject
+    }
+
+    fn wait_until_up(&mut self) {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("probe socket");
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("timeout");
+        let me = socket.local_addr().expect("address");
+        let to = self.address;
+        let end = Instant::now() + Duration::from_secs(30);
+        let mut n = 0;
+        while Instant::now() < end {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("{:?} ended at start: {status}\n{}", self.kind, self.log());
+            }
+            n += 1;
+            let probe = format!(
+                "OPTIONS sip:{to} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bKup{n}\r\nMax-Forwards: 5\r\nFrom: <sip:up@{me}>;tag=up\r\n\
+                 To: <sip:{to}>\r\nCall-ID: up{n}@{me}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            );
+            let _ = socket.send_to(probe.as_bytes(), to);
+            if socket.recv_from(&mut [0; 4096]).is_ok() {
+                return;
+            }
+        }
+        panic!("{:?} did not answer\n{}", self.kind, self.log());
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// How often each callback ran so far; `None` for Kamailio, which does not tell.
+    pub fn callbacks(&self) -> Option<BTreeMap<String, u64>> {
+        if self.kind == Kind::Kamailio {
+            return None;
+        }
+        let rows = self.ctl(&["kemi.callbacks"]);
+        let rows = rows.as_array().unwrap_or_else(|| panic!("kemi.callbacks is a list: {rows}"));
+        Some(
+            rows.iter()
+                .map(|row| {
+                    let name = row["name"].as_str().expect("callback name").to_string();
+                    (name, row["calls"].as_u64().expect("calls"))
+                })
+                .collect(),
+        )
+    }
+
+    /// `trunkline ctl --json ...`
+    pub fn ctl(&self, args: &[&str]) -> serde_json::Value {
+        let out = Command::new(binary())
+            .arg("ctl")
+            .arg("--json")
+            .args(args)
+            .env("TRUNKLINE_CTL", self.folder.join("ctl"))
+            .output()
+            .expect("trunkline ctl");
+        assert!(out.status.success(), "ctl {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice(&out.stdout)
+            .unwrap_or_else(|e| panic!("ctl {args:?}: {e}: {}", String::from_utf8_lossy(&out.stdout)))
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::yield_now();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of {:?}\n{}", self.kind, self.log());
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The built binary: beside the test's own, as cargo lays them out; `TRUNKLINE_BIN` overrides.
+pub fn binary() -> PathBuf {
+    if let Ok(path) = std::env::var("TRUNKLINE_BIN") {
+        return path.into();
+    }
+    let exe = std::env::current_exe().expect("own path");
+    let path = exe.ancestors().nth(2).expect("target folder").join("trunkline");
+    assert!(path.exists(), "{} is not built: run `cargo build -p trunkline-server` first", path.display());
+    path
+}
+
+fn free_address() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a free port")
+}

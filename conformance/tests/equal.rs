@@ -1,0 +1,53 @@
+//! What reaches the user agents is equal for Trunkline and the packaged Kamailio, but for the differences listed.
+
+use std::collections::BTreeMap;
+
+use trunkline_conformance::differences;
+use trunkline_conformance::scenarios::{self, Transcript};
+use trunkline_conformance::subject::{Kind, Subject};
+
+fn sorted(transcript: Transcript) -> BTreeMap<&'static str, Vec<String>> {
+    transcript
+        .received
+        .into_iter()
+        .map(|(n, m)| (n, m.iter().map(|m| differences::forget(m)).collect()))
+        .collect()
+}
+
+#[test]
+fn messages_are_equal_to_kamailio() {
+    let mut wrong = Vec::new();
+    for (name, scenario) in scenarios::ALL {
+        let ours = sorted(scenario(&Subject::start(Kind::Trunkline, &[])));
+        let theirs = sorted(scenario(&Subject::start(Kind::Kamailio, &[])));
+        for (peer, messages) in &theirs {
+            let mine = ours.get(peer).cloned().unwrap_or_default();
+            if mine != *messages {
+                wrong.push(format!("=== {name}: {peer}\n{}", diff(messages, &mine)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "- Kamailio, + Trunkline\n{}", wrong.join("\n"));
+}
+
+fn diff(theirs: &[String], ours: &[String]) -> String {
+    let mut out = String::new();
+    for i in 0..theirs.len().max(ours.len()) {
+        let (a, b) = (theirs.get(i).map_or("", String::as_str), ours.get(i).map_or("", String::as_str));
+        if a == b {
+            out += &format!("  {}\n", a.lines().next().unwrap_or_default());
+            continue;
+        }
+        let (a, b): (Vec<&str>, Vec<&str>) = (a.lines().collect(), b.lines().collect());
+        for line in &a {
+            out += &format!("{} {line}\n", if b.contains(line) { ' ' } else { '-' });
+        }
+        for line in b.iter().filter(|l| !a.contains(l)) {
+            out += &format!("+ {line}\n");
+        }
+        if a.len() == b.len() && a.iter().all(|l| b.contains(l)) {
+            out += &format!("  (order) + {}\n", b.join(" | "));
+        }
+    }
+    out
+}
