@@ -41,6 +41,12 @@ pub(crate) fn trim_end(mut text: &[u8]) -> &[u8] {
     text
 }
 
+/// The value to which `;name=value` can be appended: without the one `;` too many that some user agents write.
+pub(crate) fn trim_last_semicolon(text: &[u8]) -> &[u8] {
+    let trimmed = trim_end(text);
+    trimmed.strip_suffix(b";").map_or(trimmed, trim_end)
+}
+
 /// `token` characters of §25.1.
 static TOKEN: [bool; 256] = table(b"-.!%*_+`'~", true);
 /// Characters that may stand in a host as this server accepts it: host names (with the `_` of real networks), IPv4.

@@ -92,8 +92,8 @@ pub(crate) fn next_param<'a>(scan: &mut Scan<'a>) -> Option<Result<Param<'a>, Ma
             value = Some(trim_end(scan.take_while(|b| b != b';')));
         }
     }
-    // Anything between here and the `;` belongs to no parameter.
-    scan.take_while(|b| b != b';');
+    // Whatever stands between here and the `;` belongs to no parameter.
+    sound &= scan.take_while(|b| b != b';').iter().all(|&b| is_lws(b));
     scan.eat(b';');
     Some(if sound { Ok(Param { name, value }) } else { Err(Malformed) })
 }
@@ -127,6 +127,8 @@ mod tests {
         assert_eq!(list(";;a;;=1;b"), [pair("a", None), pair("b", None)]);
         assert_eq!(Params(b"a;;b").check(), Err(Malformed));
         assert_eq!(Params(b"a=\"x").check(), Err(Malformed));
+        assert_eq!(Params(b"rport x=;b").check(), Err(Malformed));
+        assert_eq!(Params(b"a=\"x\"y").check(), Err(Malformed));
         assert_eq!(Params(b"a=1;b;").check(), Ok(()));
     }
 }

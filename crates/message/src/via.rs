@@ -77,11 +77,16 @@ impl<'a> Via<'a> {
         };
         while let Some(param) = next_param(&mut scan) {
             let param = param.map_err(|_| BAD_VIA)?;
+            // Of parameters that are there twice the first counts, as in `Params::get`.
             match param.name.len() {
-                6 if param.name.eq_ignore_ascii_case(b"branch") => via.branch = param.value,
-                8 if param.name.eq_ignore_ascii_case(b"received") => via.received = param.value,
-                5 if param.name.eq_ignore_ascii_case(b"rport") => {
-                    via.rport = Some(param.value.and_then(grammar::port))
+                6 if via.branch.is_none() && param.name.eq_ignore_ascii_case(b"branch") => {
+                    via.branch = param.value
+                }
+                8 if via.received.is_none() && param.name.eq_ignore_ascii_case(b"received") => {
+                    via.received = param.value
+                }
+                5 if via.rport.is_none() && param.name.eq_ignore_ascii_case(b"rport") => {
+                    via.rport = Some(param.value.and_then(grammar::port));
                 }
                 _ => {}
             }

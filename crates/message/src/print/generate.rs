@@ -4,7 +4,7 @@
 
 use super::stamp::{self, Place, ViaStamp, decimal, text};
 use super::{Patches, write_patch};
-use crate::grammar::element_len;
+use crate::grammar::{element_len, trim_last_semicolon};
 use crate::{Edits, Fault, Header, HeaderName, Message, ParseError};
 
 /// A reply made here (RFC 3261 §8.2.6).
@@ -52,7 +52,13 @@ pub fn local_reply(request: &Message, reply: &LocalReply<'_>, out: &mut Vec<u8>)
                 if tag_missing {
                     text(
                         out,
-                        &[before_value(request, &header), header.value, b";tag=", reply.to_tag, b"\r\n"],
+                        &[
+                            before_value(request, &header),
+                            trim_last_semicolon(header.value),
+                            b";tag=",
+                            reply.to_tag,
+                            b"\r\n",
+                        ],
                     );
                 } else {
                     row(request, &header, out);

@@ -34,6 +34,7 @@ pub fn request(message: &Message, edits: &Edits, how: &Forward<'_>, out: &mut Ve
     let mut scratch = Scratch::new();
     let mut patches = Patches::new();
     if let Some(uri) = how.uri
+        && !message.request_uri().is_empty()
         && let Some(start) = message.offset_of(message.request_uri())
     {
         patches.add(start, start + message.request_uri().len() as u32, Patch::Text(uri));

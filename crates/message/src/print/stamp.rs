@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Patch, Patches};
+use crate::grammar::{trim_end, trim_last_semicolon};
 use crate::{Edits, Message, Via};
 
 /// Parameters the receiving server adds to the topmost Via (RFC 3261 §18.2.1, RFC 3581 §4).
@@ -60,7 +61,7 @@ pub(super) fn add_patches<'a>(
         return;
     }
     let new_params = match place {
-        Place::AtEnd => end,
+        Place::AtEnd => start + trim_last_semicolon(via.text).len() as u32,
         Place::BehindSentBy => start + sent_by_end(&via),
     };
     let mut missing = (stamp.received, stamp.rport);
@@ -99,7 +100,7 @@ fn sent_by_end(via: &Via<'_>) -> u32 {
     let host_end = (via.host.as_ptr() as usize).saturating_sub(via.text.as_ptr() as usize) + via.host.len();
     let rest = via.text.get(host_end..).unwrap_or_default();
     let semicolon = rest.iter().position(|&b| b == b';').unwrap_or(rest.len());
-    (host_end + crate::grammar::trim_end(rest.get(..semicolon).unwrap_or_default()).len()) as u32
+    (host_end + trim_end(rest.get(..semicolon).unwrap_or_default()).len()) as u32
 }
 
 /// Appends several texts.

@@ -118,6 +118,7 @@ fn stamps_as_kamailio_writes_them() {
             true,
             "SIP/2.0/UDP h;rport=99;received=::1,SIP/2.0/UDP i",
         ),
+        ("SIP/2.0/UDP h;x; ", "1.2.3.4:99", true, "SIP/2.0/UDP h;x;rport=99;received=1.2.3.4;"),
         ("SIP/2.0/UDP [::1]:5", "[::1]:99", false, "SIP/2.0/UDP [::1]:5"),
         ("SIP/2.0/UDP 1.2.3.4", "[::ffff:1.2.3.4]:99", false, "SIP/2.0/UDP 1.2.3.4"),
     ] {

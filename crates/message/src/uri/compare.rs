@@ -10,6 +10,9 @@ use crate::params::Param;
 const DECISIVE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
 pub(super) fn equivalent(a: &Uri<'_>, b: &Uri<'_>) -> bool {
+    if a.text == b.text {
+        return true;
+    }
     if a.scheme != b.scheme {
         return false;
     }
