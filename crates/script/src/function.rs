@@ -93,9 +93,10 @@ pub enum ParamKind {
     Int,
     /// Text.
     Str,
-    /// Name of a pseudo-variable, `$ru`.
+    /// Name of a pseudo-variable, `$ru`. When it does not parse the engine logs why and passes [`Pv::unknown`]: functions see null.
     Pv,
-    /// Text with pseudo-variables, `call from $fu`.
+    /// Text with pseudo-variables, `call from $fu`. When it does not parse the engine logs why and the call is
+    /// [`refused`](Function::refused).
     Format,
     /// Last only: all further arguments, each [`Arg::Int`] or [`Arg::Str`] as the script gave it (`KSR.x.modf`).
     Rest,

@@ -8,6 +8,7 @@
 // `#[ksr_module]` names this crate `::script`, also from inside it.
 extern crate self as script;
 
+pub mod clock;
 pub mod config;
 pub mod context;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod module;
 pub mod outbox;
 pub mod pv;
 pub mod record_route;
+pub mod regexp;
 pub mod registry;
 pub mod rpc;
 pub mod statistics;
@@ -37,6 +39,7 @@ pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
 pub use listener::Listener;
 pub use module::{Core, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
 pub use outbox::Outbox;
+pub use pv::transformations;
 pub use pv::{Format, Index, Inner, PseudoVariable, Pv, TransformationRow};
 pub use record_route::RecordRoute;
 pub use registry::Registry;

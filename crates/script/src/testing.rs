@@ -108,7 +108,9 @@ impl Bench {
         for (i, text) in texts.iter().enumerate() {
             let ok = |e: String| -> ! { panic!("KSR.{path} argument {i}: {e}") };
             match kind(i) {
-                ParamKind::Pv => pvs.push(registry.parse_pv(text).unwrap_or_else(|e| ok(e))),
+                ParamKind::Pv => {
+                    pvs.push(registry.parse_pv(text).unwrap_or_else(|_| crate::Pv::unknown(text)))
+                }
                 ParamKind::Format => formats.push(registry.parse_format(text).unwrap_or_else(|e| ok(e))),
                 _ => {}
             }

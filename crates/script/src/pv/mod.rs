@@ -108,7 +108,31 @@ impl Index {
     }
 }
 
+/// Stands for a pseudo-variable that does not exist.
+static UNKNOWN: PseudoVariable = PseudoVariable {
+    module: "core",
+    name: "",
+    doc: "A pseudo-variable that does not exist: null, and refuses to be written.",
+    inner: Inner::None,
+    get: |_, _| Value::Null,
+    set: None,
+};
+
 impl Pv {
+    /// What an engine passes to a function when the text does not parse (and logs why): null, and assigning fails, as in Kamailio.
+    pub fn unknown(text: &[u8]) -> Pv {
+        Pv {
+            class: &UNKNOWN,
+            inner: InnerName::None,
+            index: IndexSource::None,
+            transformations: Box::default(),
+            text: text.into(),
+        }
+    }
+    /// Whether this is [`Pv::unknown`].
+    pub fn is_unknown(&self) -> bool {
+        std::ptr::eq(self.class, &UNKNOWN)
+    }
     /// Evaluates with index and transformations.
     #[inline]
     pub fn get<'c>(&'c self, ctx: &'c RouteContext<'_>) -> Value<'c> {
