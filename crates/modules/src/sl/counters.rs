@@ -1,0 +1,100 @@
+//! How many stateless replies were sent, by code.
+
+use script::{RpcCommand, RpcError, Statistic, Statistics};
+use serde_json::{Value as Json, json};
+
+use super::Sl;
+
+/// Codes counted one by one, as Kamailio does.
+const CODES: &[u16] = &[200, 202, 300, 301, 302, 400, 401, 403, 404, 407, 408, 483, 500];
+
+/// The module's statistics, group `sl`.
+#[derive(Debug)]
+pub(super) struct Counters {
+    codes: Vec<(u16, Statistic)>,
+    /// 1xx to 6xx, and what fits nowhere.
+    classes: [Statistic; 7],
+    sent: Statistic,
+    sent_errors: Statistic,
+    pub(super) failures: Statistic,
+    acks: Statistic,
+}
+
+impl Counters {
+    pub(super) fn register(statistics: &Statistics) -> Counters {
+        let one = |name: &str, doc: &str| statistics.register("sl", name, doc);
+        let class = |i: usize| match i {
+            0 => one("xxx_replies", "Stateless replies of no known class."),
+            i => one(&format!("{i}xx_replies"), &format!("Stateless {i}xx replies.")),
+        };
+        Counters {
+            codes: CODES
+                .iter()
+                .map(|c| (*c, one(&format!("{c}_replies"), &format!("Stateless {c} replies."))))
+                .collect(),
+            classes: std::array::from_fn(class),
+            sent: one("sent_replies", "Stateless replies sent."),
+            sent_errors: one("sent_err_replies", "Stateless replies sent because of an error here."),
+            failures: one("failures", "Stateless replies that could not be sent."),
+            acks: one("received_ACKs", "ACKs to stateless replies that were absorbed."),
+        }
+    }
+    pub(super) fn sent(&self, code: u16) {
+        self.sent.inc();
+        if let Some((_, counter)) = self.codes.iter().find(|(c, _)| *c == code) {
+            counter.inc();
+        }
+        let class = usize::from(code / 100);
+        if let Some(counter) = self.classes.get(class).or(self.classes.first()) {
+            counter.inc();
+        }
+        if code >= 500 {
+            self.sent_errors.inc();
+        }
+    }
+}
+
+pub(super) const RPC: &[RpcCommand] = &[RpcCommand {
+    name: "sl.stats",
+    doc: "Stateless replies sent, by code and class. No parameters. Answers an object.",
+    call: |module, core, _, _| {
+        let Some(sl) = (module as &dyn std::any::Any).downcast_ref::<Sl>() else {
+            return Err(RpcError::new(500, "not sl"));
+        };
+        let c = sl.counters.get_or_init(|| Counters::register(&core.statistics));
+        let mut all = serde_json::Map::new();
+        for (code, counter) in &c.codes {
+            all.insert(code.to_string(), json!(counter.value()));
+        }
+        for (class, counter) in c.classes.iter().enumerate() {
+            let name = if class == 0 { "xxx".into() } else { format!("{class}xx") };
+            all.insert(name, json!(counter.value()));
+        }
+        all.insert("sent".into(), json!(c.sent.value()));
+        all.insert("sent_err".into(), json!(c.sent_errors.value()));
+        all.insert("failures".into(), json!(c.failures.value()));
+        all.insert("received_ACKs".into(), json!(c.acks.value()));
+        Ok(Json::Object(all))
+    },
+}];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counted_by_code_and_class() {
+        let statistics = Statistics::default();
+        let c = Counters::register(&statistics);
+        for code in [100, 200, 404, 499, 603, 999] {
+            c.sent(code);
+        }
+        let value = |name: &str| statistics.get(name).map(|s| s.value());
+        assert_eq!(value("sent_replies"), Some(6));
+        assert_eq!(
+            (value("404_replies"), value("4xx_replies"), value("6xx_replies")),
+            (Some(1), Some(2), Some(1))
+        );
+        assert_eq!((value("xxx_replies"), value("2xx_replies")), (Some(1), Some(1)));
+    }
+}
