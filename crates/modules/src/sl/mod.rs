@@ -58,6 +58,11 @@ impl Default for Settings {
 struct Redirected(bool);
 
 impl Sl {
+    /// `sl_send_reply` for other modules.
+    pub(crate) fn send(&self, ctx: &mut RouteContext<'_>, code: u16, reason: &[u8]) -> Outcome {
+        self.stateless(ctx, code, reason)
+    }
+
     fn counters(&self, ctx: &RouteContext<'_>) -> &Counters {
         self.counters.get_or_init(|| Counters::register(&ctx.core.statistics))
     }
