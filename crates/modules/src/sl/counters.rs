@@ -89,7 +89,7 @@ mod tests {
         for code in [100, 200, 404, 499, 603, 999] {
             c.sent(code);
         }
-        let value = |name: &str| statistics.get(name).map(|s| s.value());
+        let value = |name: &str| statistics.value(name);
         assert_eq!(value("sent_replies"), Some(6));
         assert_eq!(
             (value("404_replies"), value("4xx_replies"), value("6xx_replies")),
