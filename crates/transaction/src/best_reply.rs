@@ -2,7 +2,7 @@
 //!
 //! A 6xx wins (unless `t_set_disable_6xx`); else the lowest class. Within 4xx first those that tell how to resubmit the request
 //! (401, 407, 415, 420, 484), within 5xx the 503 last; then the lower code; then a reply received before one made up here; then the
-//! earlier branch. After a CANCEL from the caller a 487 comes before its class mates.
+//! earlier branch. Kamailio chooses the same, but that it ranks a 503 by its number.
 
 use crate::branch::Branch;
 
@@ -21,7 +21,7 @@ impl Choice {
 }
 
 /// The best of the branches from `leg` on that have a final result of 300 or more.
-pub(crate) fn choose(branches: &[Branch], leg: usize, disable_6xx: bool, canceled: bool) -> Option<Choice> {
+pub(crate) fn choose(branches: &[Branch], leg: usize, disable_6xx: bool) -> Option<Choice> {
     branches
         .iter()
         .enumerate()
@@ -31,7 +31,7 @@ pub(crate) fn choose(branches: &[Branch], leg: usize, disable_6xx: bool, cancele
             Some(Choice { branch: Some(i), code, received: branch.reply_is(code) })
         })
         .min_by_key(|choice| {
-            let rank = rank(choice.code, disable_6xx, canceled);
+            let rank = rank(choice.code, disable_6xx);
             (rank, !choice.received, choice.branch)
         })
 }
@@ -43,10 +43,9 @@ impl Branch {
 }
 
 /// Lower is better.
-fn rank(code: u16, disable_6xx: bool, canceled: bool) -> (u16, u16) {
+fn rank(code: u16, disable_6xx: bool) -> (u16, u16) {
     let group = match code {
         600..=699 if !disable_6xx => 0,
-        487 if canceled => 1,
         300..=399 => 2,
         401 | 407 | 415 | 420 | 484 => 3,
         400..=499 => 4,
@@ -61,9 +60,9 @@ fn rank(code: u16, disable_6xx: bool, canceled: bool) -> (u16, u16) {
 mod tests {
     use super::rank;
 
-    fn order(codes: &[u16], disable_6xx: bool, canceled: bool) -> Vec<u16> {
+    fn order(codes: &[u16], disable_6xx: bool) -> Vec<u16> {
         let mut codes = codes.to_vec();
-        codes.sort_by_key(|code| rank(*code, disable_6xx, canceled));
+        codes.sort_by_key(|code| rank(*code, disable_6xx));
         codes
     }
 
@@ -71,13 +70,12 @@ mod tests {
     fn by_the_book() {
         let all = [503, 500, 600, 404, 486, 302, 407, 484, 603, 408, 401];
         assert_eq!(
-            order(&all, false, false),
+            order(&all, false),
             [600, 603, 302, 401, 407, 484, 404, 408, 486, 500, 503],
             "6xx, then the lowest class, with the replies that help resubmission first"
         );
-        assert_eq!(order(&[600, 404, 503], true, false), [404, 503, 600], "6xx as another failure");
-        assert_eq!(order(&[404, 487, 302, 603], false, true), [603, 487, 302, 404]);
+        assert_eq!(order(&[600, 404, 503], true), [404, 503, 600], "6xx as another failure");
         // The RFC's own example: 503, 407, 501, 404 -> 407.
-        assert_eq!(order(&[503, 407, 501, 404], false, false).first(), Some(&407));
+        assert_eq!(order(&[503, 407, 501, 404], false).first(), Some(&407));
     }
 }

@@ -144,7 +144,7 @@ impl Transaction {
 
     // Replies.
 
-    /// A reply above 100 that the branch's machine found to be news.
+    /// A reply that the branch's machine found to be news. The reply route sees a 100 too, as in Kamailio.
     pub(crate) fn reply_passed_up(
         &mut self,
         index: usize,
@@ -188,7 +188,8 @@ impl Transaction {
 
     fn provisional(&mut self, index: usize, code: u16, forward: Option<Arc<[u8]>>, env: &mut Env<'_>) {
         let pending = self.branches.get(index).is_some_and(|branch| branch.is_pending());
-        if self.done || !pending || self.finalizing.is_some() {
+        // "a stateful proxy MUST NOT forward any 100 (Trying) response" (§16.7 step 5)
+        if code == 100 || self.done || !pending || self.finalizing.is_some() {
             return;
         }
         // "A SIP element MUST NOT send any provisional response with a Status-Code other than 100 to a non-INVITE request"
@@ -253,15 +254,15 @@ impl Transaction {
 
     /// Timer B, C or F.
     pub(crate) fn branch_timeout(&mut self, index: usize, env: &mut Env<'_>) {
-        let reason = if self.options.no_cancel_reason { Arc::default() } else { cancel_reason(408) };
+        let code = if self.canceled.is_some() { 487 } else { 408 };
         let Some(branch) = self.branches.get_mut(index) else { return };
         branch.timed_out = true;
         if !branch.is_pending() {
             return;
         }
-        self.cancel_branch(index, &reason, env);
+        self.cancel_branch(index, &Arc::default(), env);
         if let Some(branch) = self.branches.get_mut(index) {
-            branch.result = Some(408);
+            branch.result = Some(code);
         }
         self.branch_ended(index, env);
     }
@@ -306,7 +307,7 @@ impl Transaction {
     }
 
     pub(crate) fn choice(&self) -> Option<Choice> {
-        choose(&self.branches, self.leg, self.options.disable_6xx, self.canceled.is_some())
+        choose(&self.branches, self.leg, self.options.disable_6xx)
     }
 
     fn fail(&mut self, choice: Choice, env: &mut Env<'_>) {
@@ -462,7 +463,8 @@ impl Transaction {
         if self.late_success(env) {
             return;
         }
-        self.armed = outcome.armed;
+        // One shot each, but the reply route holds for the branches of every leg, as in Kamailio.
+        self.armed = Armed { on_reply: self.armed.on_reply || outcome.armed.on_reply, ..outcome.armed };
         if let Some(reply) = outcome.reply {
             self.apply(Input::Reply(reply), env);
         }
@@ -534,19 +536,18 @@ impl Transaction {
 
 /// `Reason` (RFC 3326) as Kamailio writes it into CANCELs that a final reply causes.
 fn cancel_reason(code: u16) -> Arc<[u8]> {
-    format!("Reason: SIP;cause={code}\r\n").into_bytes().into()
+    match code {
+        200 => b"Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"[..].into(),
+        _ => format!("Reason: SIP;cause={code}\r\n").into_bytes().into(),
+    }
 }
 
-/// "If the only response that was received is a 503, the proxy SHOULD generate a 500 response" (§16.7 step 6).
+/// "If the only response that was received is a 503, the proxy SHOULD generate a 500 response" (§16.7 step 6). As Kamailio, only the
+/// code changes.
 fn as_500(bytes: Arc<[u8]>) -> Arc<[u8]> {
-    let Some(rest) = bytes.strip_prefix(b"SIP/2.0 503").and_then(|rest| {
-        let line_end = rest.iter().position(|b| matches!(b, b'\r' | b'\n'))?;
-        rest.get(line_end..)
-    }) else {
-        return bytes;
-    };
-    let mut changed = Vec::with_capacity(bytes.len() + 8);
-    changed.extend_from_slice(b"SIP/2.0 500 Server Internal Error");
+    let Some(rest) = bytes.strip_prefix(b"SIP/2.0 503") else { return bytes };
+    let mut changed = Vec::with_capacity(bytes.len());
+    changed.extend_from_slice(b"SIP/2.0 500");
     changed.extend_from_slice(rest);
     changed.into()
 }

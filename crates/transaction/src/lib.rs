@@ -189,7 +189,7 @@ pub struct NewBranch {
 /// Routes a transaction can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// `t_on_reply`, for each reply of a branch before it is worked on.
+    /// `t_on_reply`, for each reply of a branch (a 100 too) before it is worked on.
     OnReply,
     /// `t_on_branch_failure`, when one branch got its final reply >= 300 or timed out.
     BranchFailure,
@@ -219,7 +219,8 @@ pub struct Outcome {
     pub reply: Option<LocalReply>,
     /// Forget replies collected so far when the best is chosen (`t_drop_replies`).
     pub drop_replies: bool,
-    /// The routes armed for what follows: `t_on_failure` etc. hold for one shot and must be armed again.
+    /// The routes armed for what follows. After a failure route `failure` and `branch_failure` hold only when armed again here, `on_reply`
+    /// persists; after other routes this comes on top of what was armed. [`Shard::set_armed`] disarms.
     pub armed: Armed,
 }
 

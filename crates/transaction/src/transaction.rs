@@ -370,9 +370,6 @@ impl Transaction {
             if let Some(bytes) = branch.wanted_cancel(&setting) {
                 env.out.push(Action::Transmit { hop: branch.hop, bytes });
             }
-            if code == 100 {
-                return;
-            }
         }
         self.reply_passed_up(index, code, reply, forward, env);
     }

@@ -127,17 +127,41 @@ fn a_cancel_has_no_effect_on_a_non_invite() {
 #[test]
 fn both_branches_are_cancelled_and_one_487_goes_up() {
     let mut t = Bench::invite();
-    t.relay(3);
+    t.relay(2);
     t.reply(0, 180);
-    t.reply(1, 404);
-    t.reply(2, 180);
+    t.reply(1, 180);
     t.take();
     t.cancel();
     t.reply(0, 487);
-    t.expect(&["0 b0 > CANCEL", "0 b2 > CANCEL", "0 b0 > ACK"]);
-    t.reply(2, 487);
-    // The 404 of the third has the lower code, but the caller gave up.
-    t.expect(&["0 b2 > ACK", "0 caller < 487", "0 completed 487 b0"]);
+    t.expect(&["0 b0 > CANCEL", "0 b1 > CANCEL", "0 b0 > ACK"]);
+    t.reply(1, 487);
+    t.expect(&["0 b1 > ACK", "0 caller < 487", "0 completed 487 b0"]);
+}
+
+/// Observed of Kamailio: an earlier 404 is the better reply even for a caller who gave up.
+#[test]
+fn a_reply_received_before_the_cancel_may_be_the_best() {
+    let mut t = Bench::invite();
+    t.relay(2);
+    t.reply(0, 404);
+    t.reply(1, 180);
+    t.cancel();
+    t.take();
+    t.reply(1, 487);
+    t.expect(&["0 b1 > ACK", "0 caller < 404", "0 completed 404 b0"]);
+}
+
+#[test]
+fn the_failure_route_of_a_cancelled_branch_that_never_answered_sees_487() {
+    let mut t = Bench::invite();
+    t.relay_armed(1, armed(false, true, false));
+    t.cancel();
+    t.until(29_999);
+    t.take();
+    t.until(30_000);
+    t.expect(&["30000 run Failure b0 487"]);
+    t.routed(Outcome::default());
+    t.expect(&["30000 make 487", "30000 caller < 487", "30000 completed 487 local"]);
 }
 
 #[test]

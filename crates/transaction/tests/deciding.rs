@@ -142,6 +142,31 @@ fn timers_wait_for_the_route() {
     t.expect(&["10000 b1 > INVITE", "11000 b1 > INVITE"]);
 }
 
+/// Observed of Kamailio: the reply route holds for every leg, the other two for the leg they were armed for.
+#[test]
+fn the_reply_route_persists_and_sees_a_100() {
+    let mut t = Bench::invite();
+    t.relay_armed(1, armed(true, true, true));
+    t.take();
+    t.reply(0, 100);
+    t.routed(Outcome::default());
+    t.expect(&["0 run OnReply b0 100"]);
+    t.reply(0, 404);
+    t.routed(Outcome::default());
+    t.routed(Outcome::default());
+    t.expect(&["0 b0 > ACK", "0 run OnReply b0 404", "0 run BranchFailure b0 404", "0 run Failure b0 404"]);
+    t.routed_branches(1, NOTHING);
+    t.reply(1, 480);
+    t.routed(Outcome::default());
+    t.expect(&[
+        "0 b1 > INVITE",
+        "0 b1 > ACK",
+        "0 run OnReply b1 480",
+        "0 caller < 480",
+        "0 completed 480 b1",
+    ]);
+}
+
 #[test]
 fn a_dropped_provisional_is_not_forwarded_but_a_final_is() {
     let mut t = Bench::invite();

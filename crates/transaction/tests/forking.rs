@@ -35,7 +35,10 @@ fn the_cancel_that_a_200_causes_says_why() {
     t.shard.step(t.id, t.reply_input(1, 200, "INVITE", ""), t.now, &mut out).expect("alive");
     let Some(Action::Transmit { bytes, .. }) = out.last() else { panic!("{out:?}") };
     let cancel = Message::parse(bytes).expect("a message");
-    assert_eq!(cancel.headers_by_text(b"Reason").next().map(|h| h.value), Some(&b"SIP;cause=200"[..]));
+    assert_eq!(
+        cancel.headers_by_text(b"Reason").next().map(|h| h.value),
+        Some(&b"SIP;cause=200;text=\"Call completed elsewhere\""[..])
+    );
 }
 
 #[test]
