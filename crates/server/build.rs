@@ -3,8 +3,7 @@
 fn main() {
     // Set by the build script of the python crate.
     if let Ok(dir) = std::env::var("DEP_TRUNKLINE_PYTHON_LIBDIR") {
-        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{dir}");
-        println!("cargo:rustc-link-arg-tests=-Wl,-rpath,{dir}");
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{dir}");
     }
     println!("cargo:rerun-if-changed=build.rs");
 }
