@@ -1,0 +1,189 @@
+//! A proxy on a bench: datagrams in, datagrams out, time by hand; routes are Rust functions that count how often they ran.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use message::Transport;
+use script::outbox::{Batch, Datagram};
+use script::{
+    CallbackId, Callbacks, Core, CoreConfig, Inbound, Listener, Outbox, Registry, RouteContext, RouteKind,
+    RunOutcome, ScriptWorker, Services, Statistics, WorkerState,
+};
+use transaction::{Now, SocketId, Timestamp};
+use trunkline_proxy::{Proxy, Routes, Settings};
+
+pub const PROXY: &str = "10.0.0.1:5060";
+pub const ALICE: &str = "10.0.0.2:5060";
+pub const BOB: &str = "10.0.0.3:5060";
+pub const CAROL: &str = "10.0.0.4:5060";
+
+pub type Callback = Rc<dyn Fn(&mut RouteContext<'_>) -> RunOutcome>;
+
+/// Routes by name, with their counters.
+#[derive(Default)]
+pub struct Script {
+    callbacks: RefCell<HashMap<CallbackId, Callback>>,
+    ran: RefCell<HashMap<CallbackId, u64>>,
+}
+
+impl ScriptWorker for Script {
+    fn attach(&self) {}
+    fn detach(&self) {}
+    fn run(&self, _: RouteKind, callback: CallbackId, ctx: &mut RouteContext<'_>) -> RunOutcome {
+        *self.ran.borrow_mut().entry(callback).or_default() += 1;
+        let found = self.callbacks.borrow().get(&callback).cloned();
+        found.map_or(RunOutcome::Missing, |f| f(ctx))
+    }
+    fn run_event(&self, callback: CallbackId, _: &str, ctx: &mut RouteContext<'_>) -> RunOutcome {
+        self.run(RouteKind::Event, callback, ctx)
+    }
+}
+
+/// The proxy with one worker.
+pub struct Bench {
+    pub core: Arc<Core>,
+    pub proxy: Arc<Proxy>,
+    pub script: Rc<Script>,
+    pub worker: WorkerState,
+    pub outbox: Outbox,
+    pub now: Now,
+}
+
+impl Bench {
+    pub fn new(settings: Settings, request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) -> Bench {
+        let core = Arc::new(Core {
+            config: CoreConfig { seed: 7, ..CoreConfig::default() },
+            listeners: vec![Listener {
+                transport: Transport::Udp,
+                address: PROXY.parse().unwrap(),
+                advertise: None,
+                name: None,
+            }],
+            registry: Registry::default(),
+            statistics: Statistics::default(),
+            callbacks: Callbacks::default(),
+        });
+        let routes =
+            Routes { request: core.callbacks.intern(b"request").unwrap(), reply: None, onsend: None };
+        let bench = Bench {
+            proxy: Arc::new(Proxy::new(core.clone(), routes, settings)),
+            core,
+            script: Rc::new(Script::default()),
+            worker: WorkerState::default(),
+            outbox: Outbox::default(),
+            now: Now { mono: Timestamp::from_millis(1000), unix_micros: 1_767_323_045_000_000 },
+        };
+        bench.route("request", request);
+        bench
+    }
+    /// Adds a callback.
+    pub fn route(&self, name: &str, f: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) {
+        let id = self.core.callbacks.intern(name.as_bytes()).unwrap();
+        self.script.callbacks.borrow_mut().insert(id, Rc::new(f));
+    }
+    /// How often a callback ran.
+    pub fn ran(&self, name: &str) -> u64 {
+        let id = self.core.callbacks.intern(name.as_bytes()).unwrap();
+        self.script.ran.borrow().get(&id).copied().unwrap_or(0)
+    }
+    pub fn receive(&self, from: &str, text: &str) {
+        let inbound = Inbound {
+            source: from.parse().unwrap(),
+            local: PROXY.parse().unwrap(),
+            socket: SocketId(0),
+            transport: Transport::Udp,
+        };
+        let services = Services {
+            core: &self.core,
+            transactions: &*self.proxy,
+            engine: &*self.script,
+            worker: &self.worker,
+            outbox: &self.outbox,
+        };
+        self.proxy.receive(&services, self.now, inbound, wire(text).as_bytes());
+    }
+    /// Sends a request or reply into the proxy and gives what came out: `(to, text with \n)`.
+    pub fn send(&self, from: &str, text: &str) -> Vec<(String, String)> {
+        self.receive(from, text);
+        self.out()
+    }
+    /// What is to be sent.
+    pub fn out(&self) -> Vec<(String, String)> {
+        let mut batch = Batch::default();
+        self.outbox.take(&mut batch);
+        let text = |d: &Datagram| String::from_utf8_lossy(batch.bytes(d)).replace("\r\n", "\n");
+        batch.items.iter().map(|(hop, d)| (hop.remote.to_string(), text(d))).collect()
+    }
+    /// Time passes, timers fire in steps of 10 ms.
+    pub fn advance(&mut self, ms: u64) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        for _ in 0..ms.div_ceil(10) {
+            self.now.mono = self.now.mono + std::time::Duration::from_millis(10);
+            self.now.unix_micros += 10_000;
+            let services = Services {
+                core: &self.core,
+                transactions: &*self.proxy,
+                engine: &*self.script,
+                worker: &self.worker,
+                outbox: &self.outbox,
+            };
+            self.proxy.expire(&services, self.now);
+            all.extend(self.out());
+        }
+        all
+    }
+    pub fn stat(&self, name: &str) -> i64 {
+        self.core.statistics.value(name).unwrap_or_else(|| panic!("no statistic {name}"))
+    }
+}
+
+/// `\n` to CRLF.
+pub fn wire(text: &str) -> String {
+    text.replace('\n', "\r\n")
+}
+
+/// A request from alice to `user` at bob's, with this branch and more rows.
+pub fn request(method: &str, uri: &str, branch: &str, rows: &str) -> String {
+    format!(
+        "{method} {uri} SIP/2.0\nVia: SIP/2.0/UDP {ALICE};branch=z9hG4bK{branch}\nMax-Forwards: 70\nFrom: <sip:alice@a>;tag=ta\n\
+         To: <sip:bob@b>\nCall-ID: {branch}\nCSeq: 1 {method}\nContact: <sip:alice@{ALICE}>\n{rows}Content-Length: 0\n\n"
+    )
+}
+
+/// A reply to what was sent: the Vias and the rest copied.
+pub fn reply(request: &str, status: &str, tag: &str) -> String {
+    let mut out = format!("SIP/2.0 {status}\n");
+    for line in request.lines().skip(1).take_while(|l| !l.is_empty()) {
+        let name = line.split(':').next().unwrap_or_default();
+        if ["Via", "From", "Call-ID", "CSeq", "Record-Route"].contains(&name) {
+            out += &format!("{line}\n");
+        } else if name == "To" {
+            out += &if line.contains("tag=") { format!("{line}\n") } else { format!("{line};tag={tag}\n") };
+        }
+    }
+    out + "Content-Length: 0\n\n"
+}
+
+/// First lines with their destinations, for comparing.
+pub fn lines(out: &[(String, String)]) -> Vec<String> {
+    out.iter().map(|(to, m)| format!("{to} {}", m.lines().next().unwrap_or_default())).collect()
+}
+
+/// The relaying route: `t_relay`, 500-like error when it fails.
+pub fn relay(ctx: &mut RouteContext<'_>) -> RunOutcome {
+    use script::RelayTo;
+    let result = ctx.transactions.relay(ctx, RelayTo::Uris, 0);
+    if result < 0 {
+        let (code, reason) = ctx.error.unwrap_or((500, "Server error"));
+        ctx.transactions.reply_stateless(ctx, code, reason.as_bytes());
+    }
+    RunOutcome::Returned(1)
+}
+
+pub fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
