@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Trunkline against Kamailio in one run: CPU per unit, rate, latency, memory; ratios are what counts.
+
+  benches/compare.py [--jobs a,b,c] [--quick] [--trunkline BINARY] [--kit FOLDER] [--out FILE.json]
+
+The load kit (sipgen, measure.py, kam.cfg, job_*.py, mk61.sh) is the project's; --kit or BENCH_KIT names its folder, default
+../shared/bench beside the repository. Kamailio 6.1 runs in the chroot that mk61.sh makes, with its fast allocator (-x fm -X fm).
+Jobs: a OPTIONS answered by the script, b a call through a record-routing proxy, c REGISTER refresh among 100,000 AoRs.
+"""
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+JOBS = {
+    "a": ("A", "--job options --rate 10000 --repeat-rate 5 --seconds 1.5 --mem"),
+    "b": ("B", "--job call --rate 1500 --window 16 --drain 6.5 --seconds 2 --repeat 3 --repeat-rate 3"),
+    "c": ("C", "--job register --rate 5000 --fill 100000 --mem --repeat-rate 5 --seconds 1.5"),
+}
+QUICK = {
+    "a": ("A", "--job options --rate 10000 --repeat 1 --repeat-rate 1 --seconds 1"),
+    "b": ("B", "--job call --rate 1500 --window 16 --drain 6.5 --seconds 1 --repeat 1 --repeat-rate 1"),
+    "c": ("C", "--job register --rate 5000 --fill 20000 --mem --repeat 1 --repeat-rate 1 --seconds 1"),
+}
+GOAL = 0.60
+
+
+def trunkline(args, job):
+    kit, letter = args.kit, job.lower()
+    script = os.path.join(kit, f"job_{letter}.py")
+    return " ".join([
+        shlex.quote(args.trunkline), "-DD -E -f", shlex.quote(os.path.join(kit, "kam.cfg")), f"-A JOB_{job} -A KIDS=2 -A WITH_KEMI",
+        "-A", shlex.quote(f'KEMI_SCRIPT="{script}"'),
+        "-A", shlex.quote('CTLSOCK="unix:%s"' % os.path.join(args.run, "trunkline_ctl")),
+    ])
+
+
+def measure(args, label, start, options, out):
+    command = [sys.executable, os.path.join(args.kit, "measure.py"), "--start", start, "--label", label, "--json", out, *options.split()]
+    print(f"\n== {label}", flush=True)
+    env = dict(os.environ, BENCH_RUN=args.run, TRUNKLINE_CTL=os.path.join(args.run, "trunkline.sock"))
+    subprocess.run(command, check=True, env=env)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--jobs", default="a,b,c")
+    p.add_argument("--quick", action="store_true", help="one short run each: a look, not a result")
+    p.add_argument("--trunkline", default=os.path.join(ROOT, "target", "release", "trunkline"))
+    p.add_argument("--kit", default=os.environ.get("BENCH_KIT", os.path.join(ROOT, "..", "shared", "bench")))
+    p.add_argument("--subjects", default="kemi,native,trunkline")
+    p.add_argument("--out")
+    args = p.parse_args()
+    args.kit = os.path.abspath(args.kit)
+    args.run = os.environ.get("BENCH_RUN", os.path.expanduser("~/.cache/trunkline-bench/run"))
+    os.makedirs(args.run, exist_ok=True)
+    if not os.path.exists(args.trunkline):
+        sys.exit(f"{args.trunkline}: build it first (cargo build --release -p trunkline-server)")
+    subprocess.run(["bash", "-c", f". {shlex.quote(os.path.join(args.kit, 'env.sh'))}"], check=True, env=dict(os.environ, BENCH_RUN=args.run))
+    out = args.out or tempfile.mktemp(suffix=".jsonl", prefix="trunkline-bench-")
+    if os.path.exists(out):
+        os.unlink(out)
+    kam = shlex.quote(os.path.join(args.kit, "kam.sh"))
+    for name in args.jobs.split(","):
+        job, options = (QUICK if args.quick else JOBS)[name]
+        for subject in args.subjects.split(","):
+            start = trunkline(args, job) if subject == "trunkline" else f"{kam} 61 {subject} {job} 2 -x fm -X fm"
+            measure(args, f"{name} {subject}", start, options, out)
+    report(out)
+
+
+def report(path):
+    rows = {}
+    for line in open(path):
+        o = json.loads(line)
+        rows.setdefault(o["label"], {})[o["mode"].split()[0]] = o
+    print("\njob  mode        trunkline        Kamailio Python     ratio   Kamailio native     ratio   p99 us (t/py/nat)")
+    for job in "abc":
+        t, k, n = (rows.get(f"{job} {s}", {}) for s in ("trunkline", "kemi", "native"))
+        for mode, title in (("closed", "saturated"), ("open", "fixed")):
+            if not all(mode in x for x in (t, k, n)):
+                continue
+            a, b, c = (x[mode]["cpu_sched_us"] for x in (t, k, n))
+            r = [x[mode]["rate"] for x in (t, k, n)]
+            p99 = "/".join(f"{x[mode]['p99_us']:.0f}" for x in (t, k, n))
+            ok = "" if a <= GOAL * b and a < c else "  above the goal"
+            print(f"{job}    {title:<10} {a:7.1f} us {r[0]:8.0f}/s {b:7.1f} us {r[1]:8.0f}/s {a / b:6.2f} {c:8.1f} us {r[2]:8.0f}/s {a / c:6.2f}   {p99}{ok}")
+        for who, x in (("trunkline", t), ("Kamailio Python", k), ("Kamailio native", n)):
+            if "mem-idle" in x and "mem-filled" in x and "fill" in x:
+                per = (x["mem-filled"]["pss"] - x["mem-idle"]["pss"]) * 1024 * 1024 / max(x["fill"]["done"], 1)
+                print(f"{job}    memory     {who}: {x['mem-idle']['pss']} MB idle, {x['mem-filled']['pss']} MB with {x['fill']['done']} contacts: {per:.0f} bytes each (pss)")
+    print(f"\nraw rows: {path}")
+
+
+if __name__ == "__main__":
+    main()
