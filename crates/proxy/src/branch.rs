@@ -168,18 +168,17 @@ impl Proxy {
 
     /// `SIP/2.0/UDP host[:port];branch=`, ready for the branch value.
     pub(crate) fn write_via(&self, ctx: &RouteContext<'_>, hop: Hop, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"SIP/2.0/");
-        out.extend_from_slice(hop.transport.as_str().as_bytes());
-        out.push(b' ');
-        if let Some(l) = self.core.listeners.get(hop.socket.0 as usize) {
-            let host = l.via_host();
-            out.extend_from_slice(ctx.advertise.0.as_ref().unwrap_or(&host).as_bytes());
-            let port = ctx.advertise.1.unwrap_or_else(|| l.via_port());
-            if port != hop.transport.default_port() {
-                out.extend_from_slice(format!(":{port}").as_bytes());
+        let socket = hop.socket.0 as usize;
+        match (&ctx.advertise, self.core.listeners.get(socket)) {
+            ((None, None), _) => out.extend_from_slice(self.via.get(socket).map_or(&b""[..], |v| v)),
+            ((host, port), Some(listener)) => {
+                let mut changed = listener.clone();
+                let host = host.clone().unwrap_or_else(|| listener.via_host());
+                changed.advertise = Some((host, port.unwrap_or_else(|| listener.via_port())));
+                out.extend_from_slice(&crate::via_start(&changed));
             }
+            _ => {}
         }
-        out.extend_from_slice(b";branch=");
     }
 }
 

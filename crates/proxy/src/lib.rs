@@ -21,7 +21,7 @@ mod shards;
 
 use std::sync::Arc;
 
-use script::{CallbackId, Core};
+use script::{CallbackId, Core, Listener};
 use transaction::{Options, Timing};
 
 use counters::Counters;
@@ -86,6 +86,10 @@ pub struct Proxy {
     settings: Settings,
     shards: Arc<Shards>,
     counters: Counters,
+    /// `SIP/2.0/UDP host[:port];branch=` by listener: what our Via starts with.
+    via: Vec<Vec<u8>>,
+    /// `server_header` with CRLF, empty when `server_signature` is off.
+    server_row: Vec<u8>,
 }
 
 impl Proxy {
@@ -94,10 +98,26 @@ impl Proxy {
         let shards = Arc::new(Shards::new(core.config.seed, settings.max_transactions));
         counters::register_gauges(&core.statistics, &shards);
         let counters = Counters::new(&core.statistics);
-        Proxy { core, routes, settings, shards, counters }
+        let via = core.listeners.iter().map(via_start).collect();
+        let mut server_row = Vec::new();
+        if core.config.server_signature && !core.config.server_header.is_empty() {
+            server_row.extend_from_slice(&core.config.server_header);
+            server_row.extend_from_slice(b"\r\n");
+        }
+        Proxy { core, routes, settings, shards, counters, via, server_row }
     }
     /// Process-wide state.
     pub fn core(&self) -> &Arc<Core> {
         &self.core
     }
+}
+
+/// The port is left out when it is the transport's default, as Kamailio does.
+fn via_start(listener: &Listener) -> Vec<u8> {
+    let mut out = format!("SIP/2.0/{} {}", listener.transport.as_str(), listener.via_host());
+    if listener.via_port() != listener.transport.default_port() {
+        out += &format!(":{}", listener.via_port());
+    }
+    out += ";branch=";
+    out.into_bytes()
 }

@@ -50,16 +50,12 @@ impl Proxy {
         body: Option<(&[u8], &[u8])>,
         out: &mut Vec<u8>,
     ) {
-        let config = &self.core.config;
-        let mut all = Vec::new();
-        let rows = if config.server_signature {
-            all.reserve(rows.len() + config.server_header.len() + 2);
-            all.extend_from_slice(rows);
-            all.extend_from_slice(&config.server_header);
-            all.extend_from_slice(b"\r\n");
-            &all
+        let all;
+        let rows = if rows.is_empty() {
+            &self.server_row
         } else {
-            rows
+            all = [rows, &self.server_row].concat();
+            &all
         };
         // RFC 3261 §12.1.1: replies that may make a dialog carry the request's Record-Route.
         let record_route = (101..300).contains(&code)
