@@ -9,7 +9,7 @@ pub enum ParseError {
     StartLine,
     /// A header row without a colon, or no end of headers.
     Header,
-    /// More than 64 KiB, or more header rows than the parser's bound.
+    /// More than [`crate::MAX_SIZE`] bytes, or more than [`crate::MAX_ROWS`] header rows.
     TooLarge,
 }
 
@@ -21,3 +21,24 @@ pub struct Fault {
     /// Reason phrase that names the header at fault, for example `Bad CSeq`.
     pub reason: &'static str,
 }
+
+impl std::fmt::Display for ParseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ParseError::KeepAlive => "a keep-alive",
+            ParseError::StartLine => "no SIP request line or status line",
+            ParseError::Header => "a header row without a colon, or no end of headers",
+            ParseError::TooLarge => "too many bytes or header rows",
+        })
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.code, self.reason)
+    }
+}
+
+impl std::error::Error for Fault {}

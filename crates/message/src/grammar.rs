@@ -52,7 +52,8 @@ static TOKEN: [bool; 256] = table(b"-.!%*_+`'~", true);
 /// Characters that may stand in a host as this server accepts it: host names (with the `_` of real networks), IPv4.
 static HOST: [bool; 256] = table(b"-._", true);
 
-const fn table(extra: &[u8], alphanumeric: bool) -> [bool; 256] {
+/// A table of characters.
+pub(crate) const fn table(extra: &[u8], alphanumeric: bool) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -144,6 +145,11 @@ impl<'a> Scan<'a> {
     pub(crate) fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
         let end = self.0.iter().position(|&b| !wanted(b)).unwrap_or(self.0.len());
         self.take(end)
+    }
+    /// Takes what stands before that byte, or what is left.
+    #[inline]
+    pub(crate) fn take_until(&mut self, byte: u8) -> &'a [u8] {
+        self.take(memchr(byte, self.0).unwrap_or(self.0.len()))
     }
     /// Takes `count` bytes, or what is left.
     #[inline]

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::grammar::{Scan, number, trim};
+use crate::grammar::{number, trim_end, trim_start};
 use crate::header_name::COUNT;
 use crate::start_line::{self, FirstLine};
 use crate::{Fault, HeaderName, Method, ParseError};
@@ -134,6 +134,25 @@ pub(crate) fn span_in(bytes: &[u8], part: &[u8]) -> Span {
     }
 }
 
+/// Classifies what stands before the colon, and says how long the name itself is.
+#[inline]
+fn name_of(text: &[u8]) -> Result<(HeaderName, u16), ParseError> {
+    let name = HeaderName::parse(text);
+    if name != HeaderName::Other {
+        return Ok((name, text.len() as u16));
+    }
+    // HCOLON = *( SP / HTAB ) ":" SWS: no fold before the colon, and no white space before the name or in it.
+    let mut trimmed = text;
+    while let [rest @ .., b' ' | b'\t'] = trimmed {
+        trimmed = rest;
+    }
+    if trimmed.is_empty() || trimmed.iter().any(|&b| b <= b' ') {
+        return Err(ParseError::Header);
+    }
+    let name_len = u16::try_from(trimmed.len()).map_err(|_| ParseError::Header)?;
+    Ok((if trimmed.len() < text.len() { HeaderName::parse(trimmed) } else { name }, name_len))
+}
+
 impl Index {
     /// Indexes the row at `at` and returns its length.
     #[inline]
@@ -142,42 +161,33 @@ impl Index {
             return Err(ParseError::TooLarge);
         }
         let row = bytes.get(at..).ok_or(ParseError::Header)?;
-        // HCOLON = *( SP / HTAB ) ":" SWS: no fold before the colon, and no white space before the name.
-        let len = row.iter().position(|&b| b <= b' ' || b == b':').ok_or(ParseError::Header)?;
-        let mut rest = Scan(row);
-        let name_text = rest.take(len);
-        rest.take_while(|b| matches!(b, b' ' | b'\t'));
-        let name_len = u16::try_from(len).map_err(|_| ParseError::Header)?;
-        if len == 0 || !rest.eat(b':') {
-            return Err(ParseError::Header);
-        }
-        let name = HeaderName::parse(name_text);
+        let colon = memchr(b':', row).ok_or(ParseError::Header)?;
+        let (name, name_len) = name_of(row.get(..colon).unwrap_or_default())?;
         if name != HeaderName::Other {
             let bit = bit(name);
-            if self.seen & bit == 0
-                && let Some(first) = self.first.get_mut(name as usize)
-            {
+            if self.seen & bit != 0 {
+                self.repeated |= bit;
+            } else if let Some(first) = self.first.get_mut(name as usize) {
                 *first = u8::try_from(self.rows.len()).unwrap_or(NO_ROW);
             }
-            self.repeated |= self.seen & bit;
             self.seen |= bit;
         }
         // The row goes to the first line end that no white space follows (§7.3.1 folding).
-        let mut end = 0;
+        let mut end = colon + 1;
         loop {
-            end += memchr(b'\n', rest.0.get(end..).unwrap_or_default()).ok_or(ParseError::Header)? + 1;
-            if !matches!(rest.0.get(end), Some(b' ' | b'\t')) {
+            end += memchr(b'\n', row.get(end..).unwrap_or_default()).ok_or(ParseError::Header)? + 1;
+            if !matches!(row.get(end), Some(b' ' | b'\t')) {
                 break;
             }
         }
-        let value_at = at + row.len() - rest.0.len();
-        let end_at = value_at + end;
-        let behind_colon = rest.take(end);
-        let value = trim(behind_colon);
+        let with_lws = row.get(colon + 1..end).unwrap_or_default();
+        let started = trim_start(with_lws);
+        let value = trim_end(started);
         // An empty value stands behind its colon, before the line end.
-        let value = if value.is_empty() { Span::new(value_at, 0) } else { span_in(bytes, value) };
-        self.rows.push(Row { start: at as u32, end: end_at as u32, value, name_len, name });
-        Ok(end_at - at)
+        let value_at = if value.is_empty() { colon + 1 } else { end - started.len() };
+        let value = Span::new(at + value_at, value.len());
+        self.rows.push(Row { start: at as u32, end: (at + end) as u32, value, name_len, name });
+        Ok(end)
     }
 
     /// §18.3: octets after Content-Length are discarded; without one the body runs to the datagram's end.

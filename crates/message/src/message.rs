@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::grammar::{Scan, element_len, is_lws, number, trim};
+use crate::grammar::{Scan, element_len, is_lws, is_token, number, trim};
 use crate::index::{self, Index, Row, Span, Start};
-use crate::{Fault, HeaderName, Method, NameAddr, Params, ParseError, Transport, Uri, Via};
+use crate::{Fault, HeaderName, Method, NameAddr, Params, ParseError, Transport, Uri, Via, validate};
 
 /// First line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +57,16 @@ pub struct CSeq<'a> {
 pub struct Message {
     buf: Box<[u8]>,
     index: Index,
-    via: OnceLock<Result<ViaSpans, Fault>>,
-    from: OnceLock<Result<AddressSpans, Fault>>,
-    to: OnceLock<Result<AddressSpans, Fault>>,
-    cseq: OnceLock<Result<CSeqSpans, Fault>>,
+    remembered: OnceLock<Remembered>,
+}
+
+/// The values that every message's handling needs. Whoever asks for one of them asks for all, so they share a cell.
+#[derive(Debug)]
+struct Remembered {
+    via: Result<ViaSpans, Fault>,
+    from: Result<AddressSpans, Fault>,
+    to: Result<AddressSpans, Fault>,
+    cseq: Result<CSeqSpans, Fault>,
 }
 
 /// A remembered [`Via`].
@@ -95,7 +101,17 @@ struct CSeqSpans {
 }
 
 impl Message {
-    /// Indexes a datagram (copied once). Leading CRLFs are skipped (§7.5).
+    /// Indexes a datagram (copied once). Leading CRLFs are skipped (§7.5). Bare LF ends a line as CRLF does.
+    ///
+    /// ```
+    /// use trunkline_message::{Message, Method};
+    ///
+    /// let message = Message::parse(b"OPTIONS sip:h SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1\r\n\r\n")?;
+    /// assert_eq!(message.method(), Method::Options);
+    /// assert_eq!(message.via().map(|via| via.host), Ok(&b"a"[..]));
+    /// assert_eq!(message.validate().map_err(|fault| fault.reason), Err("Missing From"));
+    /// # Ok::<(), trunkline_message::ParseError>(())
+    /// ```
     pub fn parse(datagram: &[u8]) -> Result<Message, ParseError> {
         let start = datagram.iter().position(|b| !matches!(b, b'\r' | b'\n')).ok_or(ParseError::KeepAlive)?;
         let bytes = datagram.get(start..).unwrap_or_default();
@@ -103,14 +119,7 @@ impl Message {
             return Err(ParseError::KeepAlive);
         }
         let index = index::scan(bytes)?;
-        Ok(Message {
-            buf: bytes.into(),
-            index,
-            via: OnceLock::new(),
-            from: OnceLock::new(),
-            to: OnceLock::new(),
-            cseq: OnceLock::new(),
-        })
+        Ok(Message { buf: bytes.into(), index, remembered: OnceLock::new() })
     }
 
     /// What RFC 3261 asks of every message before it is worked on: start line, Via, From, To, Call-ID, CSeq
@@ -119,7 +128,7 @@ impl Message {
     ///
     /// Left to higher layers: schemes (416), option tags (420), Max-Forwards 0 (483), credentials (401/407), Contact.
     pub fn validate(&self) -> Result<(), Fault> {
-        crate::validate::validate(self, &self.index)
+        validate::validate(self, &self.index)
     }
 
     /// All bytes as received, but for leading CRLFs; what follows the body is still there.
@@ -205,21 +214,7 @@ impl Message {
     }
     /// Topmost Via (remembered).
     pub fn via(&self) -> Result<Via<'_>, Fault> {
-        let spans = self.via.get_or_init(|| {
-            let header = self.header(HeaderName::Via).ok_or(crate::validate::NO_VIA)?;
-            let via = Via::parse(header.value.get(..element_len(header.value)).unwrap_or_default())?;
-            Ok(ViaSpans {
-                text: self.span(via.text),
-                transport_text: self.span(via.transport_text),
-                host: self.span(via.host),
-                params: self.span(via.params.0),
-                branch: via.branch.map(|part| self.span(part)),
-                received: via.received.map(|part| self.span(part)),
-                rport: via.rport,
-                port: via.port,
-                transport: via.transport,
-            })
-        });
+        let spans = &self.remembered().via;
         let spans = spans.as_ref().map_err(|fault| *fault)?;
         Ok(Via {
             text: self.slice(spans.text),
@@ -239,11 +234,11 @@ impl Message {
     }
     /// From (remembered).
     pub fn from(&self) -> Result<NameAddr<'_>, Fault> {
-        self.address(&self.from, HeaderName::From, crate::validate::NO_FROM, crate::validate::BAD_FROM)
+        self.address(&self.remembered().from)
     }
     /// To (remembered).
     pub fn to(&self) -> Result<NameAddr<'_>, Fault> {
-        self.address(&self.to, HeaderName::To, crate::validate::NO_TO, crate::validate::BAD_TO)
+        self.address(&self.remembered().to)
     }
     /// Call-ID, empty when missing.
     pub fn call_id(&self) -> &[u8] {
@@ -251,21 +246,7 @@ impl Message {
     }
     /// CSeq (remembered).
     pub fn cseq(&self) -> Result<CSeq<'_>, Fault> {
-        let spans = self.cseq.get_or_init(|| {
-            let header = self.header(HeaderName::CSeq).ok_or(crate::validate::NO_CSEQ)?;
-            let mut scan = Scan(header.value);
-            let digits = scan.take_while(|b| b.is_ascii_digit());
-            // "The sequence number MUST be expressible as a 32-bit unsigned integer and MUST be less than 2**31"
-            let number = number(digits).filter(|&n| n < 1 << 31).ok_or(crate::validate::BAD_CSEQ)? as u32;
-            if !scan.peek().is_some_and(is_lws) {
-                return Err(crate::validate::BAD_CSEQ);
-            }
-            let method_text = trim(scan.0);
-            if !crate::grammar::is_token(method_text) {
-                return Err(crate::validate::BAD_CSEQ);
-            }
-            Ok(CSeqSpans { number, method: Method::parse(method_text), method_text: self.span(method_text) })
-        });
+        let spans = &self.remembered().cseq;
         let spans = spans.as_ref().map_err(|fault| *fault)?;
         Ok(CSeq { number: spans.number, method: spans.method, method_text: self.slice(spans.method_text) })
     }
@@ -279,7 +260,7 @@ impl Message {
             None => Ok(None),
             Some(header) => match number(header.value).and_then(|n| u8::try_from(n).ok()) {
                 Some(hops) => Ok(Some(hops)),
-                None => Err(crate::validate::BAD_MAX_FORWARDS),
+                None => Err(validate::BAD_MAX_FORWARDS),
             },
         }
     }
@@ -310,23 +291,58 @@ impl Message {
         self.index.headers_end
     }
 
-    fn address(
-        &self,
-        cell: &OnceLock<Result<AddressSpans, Fault>>,
-        name: HeaderName,
-        missing: Fault,
-        bad: Fault,
-    ) -> Result<NameAddr<'_>, Fault> {
-        let spans = cell.get_or_init(|| {
-            // From and To hold one address: a comma does not separate here.
-            let address = NameAddr::parse(self.header(name).ok_or(missing)?.value).map_err(|_| bad)?;
-            Ok(AddressSpans {
-                text: self.span(address.text),
-                display: self.span(address.display),
-                uri: self.span(address.uri),
-                params: self.span(address.params.0),
-            })
-        });
+    fn remembered(&self) -> &Remembered {
+        self.remembered.get_or_init(|| Remembered {
+            via: self.find_via(),
+            from: self.find_address(HeaderName::From, validate::NO_FROM, validate::BAD_FROM),
+            to: self.find_address(HeaderName::To, validate::NO_TO, validate::BAD_TO),
+            cseq: self.find_cseq(),
+        })
+    }
+
+    fn find_via(&self) -> Result<ViaSpans, Fault> {
+        let header = self.header(HeaderName::Via).ok_or(validate::NO_VIA)?;
+        let via = Via::parse(header.value.get(..element_len(header.value)).unwrap_or_default())?;
+        Ok(ViaSpans {
+            text: self.span(via.text),
+            transport_text: self.span(via.transport_text),
+            host: self.span(via.host),
+            params: self.span(via.params.0),
+            branch: via.branch.map(|part| self.span(part)),
+            received: via.received.map(|part| self.span(part)),
+            rport: via.rport,
+            port: via.port,
+            transport: via.transport,
+        })
+    }
+
+    fn find_address(&self, name: HeaderName, missing: Fault, bad: Fault) -> Result<AddressSpans, Fault> {
+        // From and To hold one address: a comma does not separate here.
+        let address = NameAddr::parse(self.header(name).ok_or(missing)?.value).map_err(|_| bad)?;
+        Ok(AddressSpans {
+            text: self.span(address.text),
+            display: self.span(address.display),
+            uri: self.span(address.uri),
+            params: self.span(address.params.0),
+        })
+    }
+
+    fn find_cseq(&self) -> Result<CSeqSpans, Fault> {
+        let mut scan = Scan(self.header(HeaderName::CSeq).ok_or(validate::NO_CSEQ)?.value);
+        let digits = scan.take_while(|b| b.is_ascii_digit());
+        // "The sequence number MUST be expressible as a 32-bit unsigned integer and MUST be less than 2**31"
+        let number = number(digits).filter(|&n| n < 1 << 31).ok_or(validate::BAD_CSEQ)? as u32;
+        if !scan.peek().is_some_and(is_lws) {
+            return Err(validate::BAD_CSEQ);
+        }
+        let method_text = trim(scan.0);
+        if !is_token(method_text) {
+            return Err(validate::BAD_CSEQ);
+        }
+        Ok(CSeqSpans { number, method: Method::parse(method_text), method_text: self.span(method_text) })
+    }
+
+    fn address(&self, spans: &Result<AddressSpans, Fault>) -> Result<NameAddr<'_>, Fault> {
         let spans = spans.as_ref().map_err(|fault| *fault)?;
         Ok(NameAddr {
             text: self.slice(spans.text),
@@ -359,5 +375,139 @@ impl Message {
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Message").field(&String::from_utf8_lossy(&self.buf)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MAX_ROWS;
+
+    fn parse(text: &str) -> Message {
+        Message::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn with_rows(rows: &str) -> Message {
+        parse(&format!("OPTIONS sip:a@b SIP/2.0\r\n{rows}\r\n"))
+    }
+
+    #[test]
+    fn what_is_no_message_is_told_apart() {
+        for (bytes, error) in [
+            (&b""[..], ParseError::KeepAlive),
+            (b"\r\n\r\n", ParseError::KeepAlive),
+            (b"\0\0\0\0", ParseError::KeepAlive),
+            (b"\0\r\n", ParseError::KeepAlive),
+            (b"\0\x01\0\x08", ParseError::StartLine),
+            (b"hello", ParseError::StartLine),
+            (b"GET / HTTP/1.1\r\n\r\n", ParseError::StartLine),
+            (b"OPTIONS sip:a SIP/2.0", ParseError::StartLine),
+            (b"OPTIONS sip:a SIP/2.0\r\n", ParseError::Header),
+            (b"OPTIONS sip:a SIP/2.0\r\nTo: <sip:a>\r\n", ParseError::Header),
+            (b"OPTIONS sip:a SIP/2.0\r\nSubject\r\nTo: <sip:a>\r\n\r\n", ParseError::Header),
+            (b"OPTIONS sip:a SIP/2.0\r\n: x\r\n\r\n", ParseError::Header),
+            (b"OPTIONS sip:a SIP/2.0\r\n To: x\r\n\r\n", ParseError::Header),
+            (b"OPTIONS sip:a SIP/2.0\r\nTo\r\n : x\r\n\r\n", ParseError::Header),
+            (b"OPTIONS sip:a SIP/2.0\r\nTwo Words: x\r\n\r\n", ParseError::Header),
+        ] {
+            assert_eq!(Message::parse(bytes).err(), Some(error), "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn bounds() {
+        let rows = |count: usize| format!("OPTIONS sip:a SIP/2.0\r\n{}\r\n", "A: 1\r\n".repeat(count));
+        assert!(Message::parse(rows(MAX_ROWS).as_bytes()).is_ok());
+        assert_eq!(Message::parse(rows(MAX_ROWS + 1).as_bytes()).err(), Some(ParseError::TooLarge));
+        let body = |len: usize| format!("OPTIONS sip:a SIP/2.0\r\n\r\n{}", "x".repeat(len));
+        assert_eq!(parse(&body(100_000)).body().len(), 100_000);
+        assert_eq!(Message::parse(body(crate::MAX_SIZE).as_bytes()).err(), Some(ParseError::TooLarge));
+    }
+
+    #[test]
+    fn headers_are_found_by_either_name_in_any_row() {
+        let many = format!(
+            "{}v: SIP/2.0/UDP a\r\nX-Own: 1\r\nVIA: SIP/2.0/UDP b\r\nx-own : 2\r\n",
+            "Q: 1\r\n".repeat(300)
+        );
+        let message = with_rows(&many);
+        let vias: Vec<_> = message.headers_by_text(b"via").map(|header| header.value).collect();
+        assert_eq!(vias, [&b"SIP/2.0/UDP a"[..], b"SIP/2.0/UDP b"]);
+        assert!(message.headers_by_text(b"V").eq(message.headers_named(HeaderName::Via)));
+        assert_eq!(
+            message.headers_by_text(b"X-OWN").map(|header| header.value).collect::<Vec<_>>(),
+            [b"1", b"2"]
+        );
+        assert_eq!(message.header(HeaderName::To), None);
+        assert_eq!(message.header(HeaderName::Other).map(|header| header.name_text), Some(&b"Q"[..]));
+        assert_eq!(message.headers().next_back().map(|header| header.name_text), Some(&b"x-own"[..]));
+        assert_eq!(message.vias().count(), 2);
+    }
+
+    #[test]
+    fn bare_line_feeds_and_leading_ones() {
+        let message = parse(
+            "\r\n\nSIP/2.0 180 Ringing\nv: SIP/2.0/UDP a\nTo: <sip:a>;\n tag=1\nCSeq: 7 INVITE\n\nbody",
+        );
+        assert_eq!((message.status(), message.reason(), message.is_request()), (180, &b"Ringing"[..], false));
+        assert_eq!(message.to().map(|to| to.tag()), Ok(Some(&b"1"[..])));
+        assert_eq!(
+            (message.method(), message.method_text(), message.body()),
+            (Method::Invite, &b"INVITE"[..], &b"body"[..])
+        );
+        assert!(message.as_bytes().starts_with(b"SIP/2.0"));
+    }
+
+    #[test]
+    fn values_that_are_numbers() {
+        for (value, expected) in [
+            ("1 INVITE", Some(1)),
+            ("2147483647 INVITE", Some(0x7fff_ffff)),
+            ("2147483648 INVITE", None),
+            ("1INVITE", None),
+            ("1", None),
+            ("1 IN VITE", None),
+            ("-1 INVITE", None),
+        ] {
+            let message = with_rows(&format!("CSeq: {value}\r\n"));
+            assert_eq!(message.cseq().ok().map(|cseq| cseq.number), expected, "{value}");
+        }
+        let hops = |value: &str| {
+            with_rows(&format!("Max-Forwards: {value}\r\n")).max_forwards().map_err(|fault| fault.code)
+        };
+        assert_eq!(
+            (hops("70"), hops("0"), hops("256"), hops("x")),
+            (Ok(Some(70)), Ok(Some(0)), Err(400), Err(400))
+        );
+        assert_eq!(with_rows("").max_forwards(), Ok(None));
+        assert_eq!(with_rows("Expires: 3600\r\n").expires(), Some(3600));
+        assert_eq!(with_rows("Expires: soon\r\n").expires(), None);
+    }
+
+    #[test]
+    fn the_body_ends_where_its_length_says() {
+        let body = |length: &str| {
+            let message = parse(&format!("OPTIONS sip:a SIP/2.0\r\n{length}\r\nabcdef"));
+            String::from_utf8_lossy(message.body()).into_owned()
+        };
+        assert_eq!(
+            (body("l: 3\r\n"), body(""), body("l: 9\r\n"), body("l: x\r\n")),
+            ("abc".into(), "abcdef".into(), "abcdef".into(), "abcdef".into())
+        );
+    }
+
+    #[test]
+    fn offsets_are_of_this_message_only() {
+        let message = with_rows("To: <sip:a>\r\n");
+        assert_eq!(message.offset_of(message.request_uri()), Some(8));
+        assert_eq!(message.offset_of(b"OPTIONS"), None);
+        assert_eq!(message.offset_of(message.as_bytes()), Some(0));
+    }
+
+    #[test]
+    fn shared_between_threads() {
+        fn shared<T: Send + Sync + 'static>() {}
+        shared::<Message>();
+        shared::<crate::Edits>();
     }
 }

@@ -65,7 +65,7 @@ impl<'a> NameAddr<'a> {
     /// and a URI that contains a comma, question mark or semicolon must be enclosed.
     fn addr_spec(text: &'a [u8]) -> Result<NameAddr<'a>, Fault> {
         let mut scan = Scan(text);
-        let uri = trim(scan.take_while(|b| b != b';'));
+        let uri = trim(scan.take_until(b';'));
         scan.eat(b';');
         if uri.is_empty() {
             return Err(BAD_ADDRESS);

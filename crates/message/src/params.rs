@@ -1,6 +1,6 @@
 //! `;name=value` parameters of headers and URIs (RFC 3261 §25.1 generic-param, uri-parameter).
 
-use crate::grammar::{Scan, escaped_bytes, is_lws, trim_end};
+use crate::grammar::{Scan, escaped_bytes, is_lws, table, trim_end};
 
 /// One parameter. `value` is as written (with its quotes); `None` when there is no `=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub struct Params<'a>(pub &'a [u8]);
 /// A parameter list that breaks the grammar: an empty parameter, a quoted string without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
+
+/// What ends a parameter's name.
+static NAME_END: [bool; 256] = table(b"=; \t\r\n", false);
 
 impl<'a> Params<'a> {
     /// First parameter of that name, case-insensitively.
@@ -74,7 +77,7 @@ pub(crate) fn next_param<'a>(scan: &mut Scan<'a>) -> Option<Result<Param<'a>, Ma
     if scan.is_empty() {
         return None;
     }
-    let name = scan.take_while(|b| b != b'=' && b != b';' && !is_lws(b));
+    let name = scan.take_while(|b| !NAME_END[b as usize]);
     scan.skip_lws();
     let mut value = None;
     let mut sound = !name.is_empty();
@@ -89,11 +92,11 @@ pub(crate) fn next_param<'a>(scan: &mut Scan<'a>) -> Option<Result<Param<'a>, Ma
                 }
             }
         } else {
-            value = Some(trim_end(scan.take_while(|b| b != b';')));
+            value = Some(trim_end(scan.take_until(b';')));
         }
     }
     // Whatever stands between here and the `;` belongs to no parameter.
-    sound &= scan.take_while(|b| b != b';').iter().all(|&b| is_lws(b));
+    sound &= scan.take_until(b';').iter().all(|&b| is_lws(b));
     scan.eat(b';');
     Some(if sound { Ok(Param { name, value }) } else { Err(Malformed) })
 }

@@ -75,3 +75,59 @@ pub(crate) fn validate(message: &Message, index: &Index) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Message;
+
+    const ROWS: [&str; 7] = [
+        "Via: SIP/2.0/UDP h;branch=z9hG4bK1",
+        "From: <sip:a@b>;tag=1",
+        "To: <sip:b@c>",
+        "Call-ID: x",
+        "CSeq: 1 OPTIONS",
+        "Max-Forwards: 70",
+        "Content-Length: 0",
+    ];
+
+    fn verdict(first: &str, rows: &[&str]) -> Result<(), (u16, &'static str)> {
+        let text = format!("{first}\r\n{}\r\n\r\n", rows.join("\r\n"));
+        match Message::parse(text.as_bytes()) {
+            Ok(message) => message.validate().map_err(|fault| (fault.code, fault.reason)),
+            Err(error) => panic!("{text}: {error}"),
+        }
+    }
+
+    #[test]
+    fn what_must_be_there_and_what_may_not_be_twice() {
+        const REQUEST: &str = "OPTIONS sip:a@b SIP/2.0";
+        assert_eq!(verdict(REQUEST, &ROWS), Ok(()));
+        assert_eq!(verdict("SIP/2.0 200 OK", &ROWS), Ok(()));
+        for (index, row) in ROWS.into_iter().enumerate() {
+            let name = row.split(':').next().unwrap_or_default();
+            let mut without = ROWS.to_vec();
+            without.remove(index);
+            let missing = verdict(REQUEST, &without).err().map(|(code, reason)| format!("{code} {reason}"));
+            let optional = matches!(name, "Max-Forwards" | "Content-Length");
+            assert_eq!(missing, (!optional).then(|| format!("400 Missing {name}")));
+            let mut twice = ROWS.to_vec();
+            twice.push(row);
+            let repeated = verdict(REQUEST, &twice).err().map(|(code, reason)| format!("{code} {reason}"));
+            assert_eq!(repeated, (name != "Via").then(|| format!("400 Several {name} Headers")));
+        }
+        assert_eq!(verdict("SIP/2.0 200 OK", &ROWS[1..]), Err((400, "Missing Via")));
+    }
+
+    #[test]
+    fn first_lines() {
+        assert_eq!(verdict("OPTIONS sip:a@b sip/2.0", &ROWS), Ok(()));
+        assert_eq!(verdict("OPTIONS sip:a@b SIP/3.0", &ROWS), Err((505, "Version Not Supported")));
+        assert_eq!(verdict("OPTIONS a@b SIP/2.0", &ROWS), Err((400, "Bad Request-URI")));
+        assert_eq!(verdict("OPTIONS urn:x:y SIP/2.0", &ROWS), Ok(()));
+        assert_eq!(
+            verdict("INVITE sip:a@b SIP/2.0", &ROWS),
+            Err((400, "CSeq Method Does Not Match Request Method"))
+        );
+        assert_eq!(verdict("SIP/2.0 999 No", &ROWS), Err((400, "Bad Status Code")));
+    }
+}

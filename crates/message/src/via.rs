@@ -40,7 +40,10 @@ impl<'a> Via<'a> {
     pub fn parse(text: &'a [u8]) -> Result<Via<'a>, Fault> {
         let text = trim(text);
         let mut scan = Scan(text);
-        for _name_and_version in 0..2 {
+        // Nearly everybody writes this without the white space that may stand around the slashes.
+        let usual = scan.0.strip_prefix(b"SIP/2.0/");
+        scan.0 = usual.unwrap_or(scan.0);
+        for _name_and_version in 0..if usual.is_some() { 0 } else { 2 } {
             let token = scan.take_while(is_token_char);
             scan.skip_lws();
             if token.is_empty() || !scan.eat(b'/') {
@@ -114,12 +117,9 @@ impl<'a> Via<'a> {
     }
     /// Where a reply to a request with this topmost Via goes when it was received from there:
     /// RFC 3261 §18.2.2 with RFC 3581 §4. `None` when sent-by is a host name and `received` is absent.
+    ///
+    /// `maddr` is not followed, as Kamailio does not: anybody could have replies sent to a third party with it.
     pub fn reply_address(&self) -> Option<SocketAddr> {
-        // "if the Via header field value contains a "maddr" parameter, the response MUST be forwarded to the address
-        // listed there, using the port indicated in "sent-by", or port 5060 if none is present."
-        if let Some(maddr) = self.params.get("maddr").and_then(|p| p.value).and_then(grammar::ip) {
-            return Some(SocketAddr::new(maddr, self.port_or_default()));
-        }
         let port = self.rport.flatten().unwrap_or_else(|| self.port_or_default());
         let host = match self.received {
             Some(received) => grammar::ip(received)?,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn reply_address_follows_maddr_received_rport_sent_by() {
+    fn reply_address_follows_received_rport_sent_by() {
         let address = |text: &str| parse(text).reply_address().map(|a| a.to_string());
         assert_eq!(address("SIP/2.0/UDP 192.0.2.1").as_deref(), Some("192.0.2.1:5060"));
         assert_eq!(address("SIP/2.0/TLS 192.0.2.1").as_deref(), Some("192.0.2.1:5061"));
@@ -178,7 +178,7 @@ mod tests {
         );
         assert_eq!(
             address("SIP/2.0/UDP h:5080;maddr=192.0.2.7;received=192.0.2.9").as_deref(),
-            Some("192.0.2.7:5080")
+            Some("192.0.2.9:5080")
         );
         assert_eq!(address("SIP/2.0/UDP host.example.com"), None);
     }

@@ -39,12 +39,14 @@ pub fn local_reply(request: &Message, reply: &LocalReply<'_>, out: &mut Vec<u8>)
     text(out, &[b" ", reply.reason, b"\r\n"]);
     let mut stamp = reply.via_stamp;
     for header in request.headers() {
+        // Of a header that must not be repeated the reply to the complaint has the first.
+        let is_first = || request.header(header.name).is_some_and(|first| first.row == header.row);
         match header.name {
             HeaderName::Via => match stamp.take() {
                 Some(stamp) => stamped_row(request, &header, &stamp, out),
                 None => row(request, &header, out),
             },
-            HeaderName::To => {
+            HeaderName::To if is_first() => {
                 // §8.2.6.2: a tag unless the request has one; the 100 may go without.
                 let tag_missing = reply.code > 100
                     && !reply.to_tag.is_empty()
@@ -64,7 +66,9 @@ pub fn local_reply(request: &Message, reply: &LocalReply<'_>, out: &mut Vec<u8>)
                     row(request, &header, out);
                 }
             }
-            HeaderName::From | HeaderName::CallId | HeaderName::CSeq => row(request, &header, out),
+            HeaderName::From | HeaderName::CallId | HeaderName::CSeq if is_first() => {
+                row(request, &header, out);
+            }
             HeaderName::RecordRoute if reply.record_route => row(request, &header, out),
             HeaderName::Timestamp if reply.code == 100 => row(request, &header, out),
             _ => {}

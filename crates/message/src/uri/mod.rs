@@ -59,15 +59,20 @@ pub struct Uri<'a> {
 const BAD_URI: Fault = Fault { code: 400, reason: "Bad URI" };
 
 /// What stands in no URI unescaped: controls, white space, and the delimiters of name-addr.
-#[inline]
-fn is_excluded(byte: u8) -> bool {
-    byte <= b' ' || byte == 0x7f || byte == b'<' || byte == b'>' || byte == b'"'
-}
+static EXCLUDED: [bool; 256] = {
+    let mut excluded = grammar::table(b" <>\"\x7f", false);
+    let mut control = 0;
+    while control < 0x20 {
+        excluded[control] = true;
+        control += 1;
+    }
+    excluded
+};
 
 impl<'a> Uri<'a> {
     /// Parses an addr-spec. Strict about white space and structure, lenient about unknown schemes.
     pub fn parse(text: &'a [u8]) -> Result<Uri<'a>, Fault> {
-        if text.iter().any(|&b| is_excluded(b)) {
+        if text.iter().any(|&b| EXCLUDED[b as usize]) {
             return Err(BAD_URI);
         }
         let colon = text
@@ -93,7 +98,7 @@ impl<'a> Uri<'a> {
         match uri.scheme {
             Scheme::Sip | Scheme::Sips => uri.parse_sip(scan)?,
             Scheme::Tel => {
-                let number = scan.take_while(|b| b != b';');
+                let number = scan.take_until(b';');
                 if number.is_empty() {
                     return Err(BAD_URI);
                 }
@@ -136,7 +141,7 @@ impl<'a> Uri<'a> {
             self.port = Some(grammar::port(scan.take_while(|b| b.is_ascii_digit())).ok_or(BAD_URI)?);
         }
         if scan.eat(b';') {
-            self.params = Params(scan.take_while(|b| b != b'?'));
+            self.params = Params(scan.take_until(b'?'));
         }
         if scan.eat(b'?') {
             self.headers = scan.take(usize::MAX);
