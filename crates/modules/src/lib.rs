@@ -29,30 +29,46 @@ pub mod xlog;
 /// Modules that every script has without `loadmodule`: `KSR.*`, `KSR.pv`, `KSR.hdr`, `KSR.x`.
 pub const ALWAYS: &[&str] = &["core", "hdr", "x", "pv"];
 
+type Make = fn() -> Box<dyn Module>;
+
+fn make<M: Module + Default>() -> Box<dyn Module> {
+    Box::new(M::default())
+}
+
+/// The one list of modules.
+const MODULES: &[(&str, Make)] = &[
+    ("app_python3", make::<app_python3::AppPython3>),
+    ("cfgutils", make::<cfgutils::CfgUtils>),
+    ("core", make::<core::CoreFunctions>),
+    ("corex", make::<corex::Corex>),
+    ("hdr", make::<hdr::Hdr>),
+    ("kemix", make::<kemix::Kemix>),
+    ("kex", make::<kex::Kex>),
+    ("maxfwd", make::<maxfwd::MaxFwd>),
+    ("pv", make::<pv::PvModule>),
+    ("registrar", make::<registrar::Registrar>),
+    ("rr", make::<rr::Rr>),
+    ("sanity", make::<sanity::Sanity>),
+    ("siputils", make::<siputils::SipUtils>),
+    ("sl", make::<sl::Sl>),
+    ("textops", make::<textops::TextOps>),
+    ("textopsx", make::<textopsx::TextOpsX>),
+    ("tm", make::<tm::Tm>),
+    ("tmx", make::<tmx::Tmx>),
+    ("usrloc", make::<usrloc::Usrloc>),
+    ("x", make::<x::X>),
+    ("xlog", make::<xlog::Xlog>),
+];
+
 /// Makes a module by its name in `loadmodule` (without `.so`); `None` when Trunkline does not have it.
 pub fn create(name: &str) -> Option<Box<dyn Module>> {
-    Some(match name {
-        "app_python3" => Box::new(app_python3::AppPython3::default()),
-        "cfgutils" => Box::new(cfgutils::CfgUtils::default()),
-        "core" => Box::new(core::CoreFunctions::default()),
-        "corex" => Box::new(corex::Corex::default()),
-        "hdr" => Box::new(hdr::Hdr::default()),
-        "kemix" => Box::new(kemix::Kemix::default()),
-        "kex" => Box::new(kex::Kex::default()),
-        "maxfwd" => Box::new(maxfwd::MaxFwd::default()),
-        "pv" => Box::new(pv::PvModule::default()),
-        "registrar" => Box::new(registrar::Registrar::default()),
-        "rr" => Box::new(rr::Rr::default()),
-        "sanity" => Box::new(sanity::Sanity::default()),
-        "siputils" => Box::new(siputils::SipUtils::default()),
-        "sl" => Box::new(sl::Sl::default()),
-        "textops" => Box::new(textops::TextOps::default()),
-        "textopsx" => Box::new(textopsx::TextOpsX::default()),
-        "tm" => Box::new(tm::Tm::default()),
-        "tmx" => Box::new(tmx::Tmx::default()),
-        "usrloc" => Box::new(usrloc::Usrloc::default()),
-        "x" => Box::new(x::X::default()),
-        "xlog" => Box::new(xlog::Xlog::default()),
-        _ => return accepted::create(name),
-    })
+    match MODULES.iter().find(|(n, _)| *n == name) {
+        Some((_, make)) => Some(make()),
+        None => accepted::create(name),
+    }
+}
+
+/// The modules that add functions, for documentation and for "did you mean".
+pub fn names() -> impl Iterator<Item = &'static str> {
+    MODULES.iter().map(|(n, _)| *n)
 }

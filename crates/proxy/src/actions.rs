@@ -114,12 +114,10 @@ impl Proxy {
                 ctx.inbound = wanted.from.map_or(inbound, |hop| self.reply_inbound(hop));
                 ctx.target.flags = branch_flags(&branch);
             }
-            // One shot: the route must arm itself again. The branch failure route holds for all branches of a leg (Kamailio, observed).
-            Route::Failure => {
-                ctx.armed.on_failure = None;
-                ctx.armed.on_branch_failure = None;
-            }
+            // One shot: the route must arm itself again (Kamailio).
+            Route::Failure => ctx.armed.on_failure = None,
             Route::BranchFailure => {
+                ctx.armed.on_branch_failure = None;
                 ctx.target.flags = branch_flags(&branch);
             }
         }

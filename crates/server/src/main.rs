@@ -1,1 +1,81 @@
-fn main() {}
+//! The binary `trunkline`: command line, start-up, workers, signals, control socket.
+//!
+//! ```text
+//! cli       arguments                     start     configuration -> running server, or every reason why not
+//! settings  core parameters               worker    threads: UDP workers, timer, watch
+//! assemble  loadmodule, modparam          station   what others may take of a stuck worker
+//! listen    listen -> sockets             rpc, ctl  JSON-RPC 2.0 over a Unix socket
+//! engine    the script engine             log       Kamailio-like log lines
+//! ```
+#![forbid(unsafe_code)]
+
+mod assemble;
+mod banner;
+mod cli;
+mod clock;
+mod ctl;
+mod engine;
+mod generate;
+mod listen;
+mod log;
+mod privileges;
+mod rpc;
+mod run;
+mod settings;
+mod start;
+mod station;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use cli::{Cli, Command, RunArgs};
+
+fn main() -> ExitCode {
+    // The commands of a running server are looked up only when somebody asks for them.
+    let mut command = Cli::command();
+    let words: Vec<_> = std::env::args_os().collect();
+    let help = words.iter().any(|w| w == "--help" || w == "-h");
+    if help && words.iter().any(|w| w == "ctl") {
+        let list = ctl::client::command_list(None);
+        command = command.mut_subcommand("ctl", |c| c.after_help(list));
+    }
+    let cli = match command.try_get_matches_from(words).and_then(|m| Cli::from_arg_matches(&m)) {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            // Kamailio's unit files and scripts know 0 and 1.
+            return if e.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.command {
+        Some(Command::Run(args)) => run_or_check(&args),
+        Some(Command::Check(args)) => start::check(&args),
+        Some(Command::Ctl(args)) => ctl::client::run(&args),
+        Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Version) => version(false),
+        None => run_or_check(&cli.run),
+    }
+}
+
+fn run_or_check(args: &RunArgs) -> ExitCode {
+    if args.version > 0 || args.info > 0 {
+        return version(args.info > 0);
+    }
+    if args.check > 0 {
+        return start::check(args);
+    }
+    start::run(args)
+}
+
+fn version(more: bool) -> ExitCode {
+    println!("version: {}", rpc::version());
+    println!("id: {}", rpc::build_id());
+    println!("python: {}", python::python_version());
+    if more {
+        println!("sip: UDP over IPv4 and IPv6; datagrams to 64 KiB");
+        println!("profile: {}", if cfg!(debug_assertions) { "debug" } else { "release" });
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,91 @@
+//! The one place that reads clocks: everything below the server is given the time.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use transaction::{Now, Timestamp};
+
+static START: OnceLock<Instant> = OnceLock::new();
+
+/// Monotonic time since the first call, and the wall clock.
+pub fn now() -> Now {
+    let start = *START.get_or_init(Instant::now);
+    Now { mono: Timestamp(saturate(start.elapsed())), unix_micros: unix().as_micros() as u64 }
+}
+
+/// The wall clock since 1970.
+pub fn unix() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn saturate(d: Duration) -> u64 {
+    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A moment in the calendar, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Civil {
+    year: i64,
+    month: u32,
+    day: u32,
+    weekday: u32,
+    second_of_day: u64,
+}
+
+impl Civil {
+    /// From Unix seconds.
+    pub fn from_unix(seconds: u64) -> Civil {
+        let days = (seconds / 86_400) as i64;
+        // Days to date by eras of 400 years that begin on 1 March (H. Hinnant, "chrono-compatible low-level date algorithms").
+        let z = days + 719_468;
+        let era = z.div_euclid(146_097);
+        let of_era = z.rem_euclid(146_097);
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let month = (if shifted < 10 { shifted + 3 } else { shifted - 9 }) as u32;
+        Civil {
+            year: year_of_era + era * 400 + i64::from(month <= 2),
+            month,
+            day: (day_of_year - (153 * shifted + 2) / 5 + 1) as u32,
+            weekday: ((days + 4).rem_euclid(7)) as u32,
+            second_of_day: seconds % 86_400,
+        }
+    }
+    fn clock(&self) -> (u64, u64, u64) {
+        (self.second_of_day / 3600, self.second_of_day / 60 % 60, self.second_of_day % 60)
+    }
+    /// `2026-11-22T10:43:52`
+    pub fn iso(&self) -> String {
+        let (h, m, s) = self.clock();
+        format!("{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}", self.year, self.month, self.day)
+    }
+    /// `Sun Nov 22 10:43:52 2026`, as Kamailio's `core.uptime` prints.
+    pub fn ctime(&self) -> String {
+        const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let (h, m, s) = self.clock();
+        let day = DAYS.get(self.weekday as usize).unwrap_or(&"?");
+        let month = MONTHS.get(self.month as usize - 1).unwrap_or(&"?");
+        format!("{day} {month} {:2} {h:02}:{m:02}:{s:02} {}", self.day, self.year)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_as_date_1_prints_them() {
+        for (unix, iso, ctime) in [
+            (0, "1970-01-01T00:00:00", "Thu Jan  1 00:00:00 1970"),
+            (951_782_400, "2000-02-29T00:00:00", "Tue Feb 29 00:00:00 2000"),
+            (1_795_344_232, "2026-11-22T10:43:52", "Sun Nov 22 10:43:52 2026"),
+            (4_107_542_400, "2100-03-01T00:00:00", "Mon Mar  1 00:00:00 2100"),
+        ] {
+            assert_eq!(Civil::from_unix(unix).iso(), iso);
+            assert_eq!(Civil::from_unix(unix).ctime(), ctime);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `trunkline generate`: the reference pages, printed from the declarations.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use script::Registry;
+
+use crate::cli::GenerateArgs;
+use crate::rpc::ServerModule;
+
+/// Writes the pages to a folder, or all of them to stdout.
+pub fn run(args: &GenerateArgs) -> ExitCode {
+    let pages = pages();
+    match &args.folder {
+        None => {
+            for (name, text) in pages {
+                println!("<!-- {name} -->\n{text}");
+            }
+            ExitCode::SUCCESS
+        }
+        Some(folder) => {
+            for (name, text) in &pages {
+                if let Err(e) = write(&folder.join(name), text) {
+                    eprintln!("trunkline generate: {}: {e}", folder.join(name).display());
+                    return ExitCode::FAILURE;
+                }
+            }
+            println!("{} pages written to {}", pages.len(), folder.display());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::write(path, text)
+}
+
+fn pages() -> Vec<(String, String)> {
+    let mut all: Vec<std::sync::Arc<dyn script::Module>> = vec![std::sync::Arc::new(ServerModule::default())];
+    all.extend(modules::names().filter_map(modules::create).map(std::sync::Arc::from));
+    let registry = Registry::new(all);
+    let mut pages =
+        vec![("rpc.md".to_owned(), rpc_page(&registry)), ("core-parameters.md".to_owned(), core_page())];
+    pages.sort();
+    pages
+}
+
+fn rpc_page(registry: &Registry) -> String {
+    let mut rows: Vec<_> = registry.rpc().map(|(m, r)| (r.name, m.name(), r.doc)).collect();
+    rows.sort_unstable();
+    let mut text = String::from(
+        "# RPC commands\n\nAsked with `trunkline ctl COMMAND [PARAMETER...]`. Made by `make generate`; do not edit.\n\n\
+         | command | module | |\n|---|---|---|\n",
+    );
+    for (name, module, doc) in rows {
+        text.push_str(&format!("| `{name}` | {module} | {} |\n", cell(doc)));
+    }
+    text
+}
+
+fn core_page() -> String {
+    let mut text = String::from(
+        "# Core parameters of kamailio.cfg\n\nMade by `make generate`; do not edit.\n\n| parameter | takes | |\n|---|---|---|\n",
+    );
+    for p in cfg::core_params() {
+        let names: Vec<String> =
+            std::iter::once(p.name).chain(p.aliases.iter().copied()).map(|n| format!("`{n}`")).collect();
+        text.push_str(&format!("| {} | {} | {} |\n", names.join(", "), p.kind.describe(), cell(p.doc)));
+    }
+    text
+}
+
+fn cell(doc: &str) -> String {
+    doc.replace('|', "\\|").replace("\n\n", "<br>").replace('\n', " ")
+}

@@ -1,0 +1,256 @@
+//! The running server: threads are started, signals are waited for, and everything is ended in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use proxy::Proxy;
+use script::{CallbackId, Core, ScriptEngine};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+use transaction::SocketId;
+
+use crate::banner::{self, Facts};
+use crate::cli::RunArgs;
+use crate::ctl::Control;
+use crate::privileges::{Identity, PidFile, work_in};
+use crate::rpc::{Running, ServerModule};
+use crate::start::Prepared;
+use crate::station::{Orphans, Station};
+use crate::worker::{self, Counters, Ready, Shared, UdpWorker};
+use crate::{engine, log};
+
+/// How long a worker may take to finish what it has read when the server ends.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs until a signal ends it. An error is why it could not start.
+pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
+    let Prepared { config, core, script, sockets, workers } = prepared;
+    // Before any thread: signals that come during start-up are kept, not lost.
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]).map_err(|e| format!("signals: {e}"))?;
+    worker::remember_panics();
+
+    let text = |name: &str| config.str(name).map(str::to_owned);
+    let user = args.user.clone().or_else(|| text("user"));
+    let group = args.group.clone().or_else(|| text("group"));
+    let identity = Identity::find(user.as_deref(), group.as_deref())?;
+    if let Some(dir) = args.directory.clone().or_else(|| text("workdir").map(Into::into)) {
+        work_in(&dir)?;
+    }
+    let pid_file = args.pid_file.as_deref().map(PidFile::write).transpose()?;
+    let wanted = args.ctl.clone().or_else(|| args.runtime.as_ref().map(|d| d.join("trunkline.sock")));
+    let control = Arc::new(Control::bind(wanted.as_deref())?);
+    if identity.uid().is_some() {
+        control.give_to(identity.uid(), identity.gid());
+    }
+    identity.assume()?;
+
+    let engine = python::load(script.clone(), core.clone()).map_err(|e| e.message)?;
+    let proxy = proxy(&core, engine.as_ref(), &script)?;
+    let stations: Vec<Arc<Station>> = workers
+        .iter()
+        .enumerate()
+        .flat_map(|(socket, n)| (0..*n).map(move |_| SocketId(socket as u16)))
+        .enumerate()
+        .map(|(i, socket)| Arc::new(Station::new(format!("udp-{}", i + 1), Some(socket))))
+        .chain([Arc::new(Station::new("timer".into(), None))])
+        .collect();
+    let shared = Arc::new(Shared {
+        proxy,
+        counters: Counters::new(&core),
+        core: core.clone(),
+        sockets,
+        stations,
+        orphans: Orphans::default(),
+        closing: AtomicBool::new(false),
+    });
+
+    let mut threads = Threads::start(&shared, &engine)?;
+    // Kamailio's main process runs `child_init` last, with rank 0.
+    let main = engine.worker(0, &core).map_err(|e| e.message)?;
+    threads.add_control(&control, &core)?;
+    if let Some(m) = core.registry.module::<ServerModule>() {
+        m.started(Running { engine: engine.clone(), threads: threads.rows() });
+    }
+    let facts = Facts {
+        config: config.path(),
+        engine: engine.as_ref(),
+        workers: &workers,
+        control: Some(control.path()),
+    };
+    eprint!("{}", banner::text(&core, &facts));
+
+    for signal in signals.forever() {
+        match signal {
+            SIGHUP => {
+                tracing::info!(target: "server", "SIGHUP has no effect yet: restart the server to read its files anew")
+            }
+            SIGUSR1 => log_statistics(&core),
+            _ => break,
+        }
+    }
+    tracing::info!(target: "server", "ending: finishing what was read");
+    let ended_in_time = threads.end(&shared, &mut signals);
+    drop(pid_file);
+    // Its thread waits for clients for ever: the file goes here.
+    let _ = std::fs::remove_file(control.path());
+    // Worker threads have dropped their sides; what is left of Python ends with the process, which cannot block on its locks.
+    std::mem::forget(main);
+    log::flush();
+    if !ended_in_time {
+        eprintln!(
+            "trunkline: a worker was still in the script after {} seconds and was left behind",
+            DRAIN.as_secs()
+        );
+    }
+    // `exit` rather than a return: a stuck thread must not keep the process.
+    std::process::exit(0)
+}
+
+/// The proxy with `tm`'s parameters and the callbacks the script has.
+fn proxy(core: &Arc<Core>, engine: &dyn ScriptEngine, script: &python::Settings) -> Result<Proxy, String> {
+    let known = |name: &str| -> Option<CallbackId> {
+        core.callbacks.intern(name.as_bytes()).filter(|id| engine.has(*id))
+    };
+    let request = core
+        .callbacks
+        .intern(script.request_callback.as_bytes())
+        .ok_or("the table of callback names is full")?;
+    let routes = proxy::Routes {
+        request,
+        reply: known(&script.reply_callback),
+        onsend: known(&script.onsend_callback),
+    };
+    Ok(Proxy::new(core.clone(), routes, engine::proxy_settings(core, script)))
+}
+
+fn log_statistics(core: &Core) {
+    for (group, name, value, _) in core.statistics.list(None).into_iter().filter(|r| r.2 != 0) {
+        tracing::info!(target: "server", "{group}:{name} = {value}");
+    }
+}
+
+/// The threads of the server and how they are told to end.
+struct Threads {
+    rows: Vec<(String, i32)>,
+    stop: Vec<Sender<()>>,
+    ended: Receiver<()>,
+    working: usize,
+}
+
+impl Threads {
+    /// Starts workers, timer and watch; returns when each has made its side of the engine, or with the first reason why not.
+    fn start(shared: &Arc<Shared>, engine: &Arc<dyn ScriptEngine>) -> Result<Threads, String> {
+        let (ready, readiness) = channel::<Ready>();
+        let (end, ended) = channel::<()>();
+        let mut rows = vec![("main thread".to_owned(), nix::unistd::getpid().as_raw())];
+        let mut stop = Vec::new();
+        let mut child = 0;
+        let mut last_socket = None;
+        for (i, station) in shared.stations.iter().enumerate() {
+            let index = rows.len();
+            let (shared, station, engine) = (shared.clone(), station.clone(), engine.clone());
+            let (ready, end) = (ready.clone(), end.clone());
+            let builder = std::thread::Builder::new().name(station.name.clone()).stack_size(8 << 20);
+            let spawned = match station.socket {
+                Some(socket) => {
+                    child = if last_socket == Some(socket) { child + 1 } else { 0 };
+                    last_socket = Some(socket);
+                    let address = shared.sockets.get(usize::from(socket.0)).map(|s| s.local().to_string());
+                    rows.push((
+                        format!("udp receiver child={child} sock={}", address.unwrap_or_default()),
+                        0,
+                    ));
+                    let me = UdpWorker { rank: i as i32 + 1, station, socket };
+                    builder.spawn(move || {
+                        let _end = end;
+                        worker::run_udp(&shared, &me, engine.as_ref(), index, ready);
+                    })
+                }
+                None => {
+                    rows.push(("timer".to_owned(), 0));
+                    let (tell, told) = channel();
+                    stop.push(tell);
+                    builder.spawn(move || {
+                        worker::run_timer(&shared, &station, engine.as_ref(), index, ready, &told)
+                    })
+                }
+            };
+            spawned.map_err(|e| format!("thread: {e}"))?;
+        }
+        drop((ready, end));
+        let mut problems: Vec<String> = Vec::new();
+        // Ends when every thread has reported and dropped its sender.
+        for answer in readiness {
+            match answer {
+                Ok((index, tid)) => {
+                    if let Some(row) = rows.get_mut(index) {
+                        row.1 = tid;
+                    }
+                }
+                Err(e) if problems.contains(&e) => {}
+                Err(e) => problems.push(e),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems.join("\n"));
+        }
+        let (tell, told) = channel();
+        stop.push(tell);
+        let watched = shared.clone();
+        let tid = spawn("watch", move || worker::run_watch(&watched, &told))?;
+        rows.push(("watch".to_owned(), tid));
+        Ok(Threads { rows, stop, ended, working: shared.stations.len() - 1 })
+    }
+
+    fn add_control(&mut self, control: &Arc<Control>, core: &Arc<Core>) -> Result<(), String> {
+        let (control, core) = (control.clone(), core.clone());
+        let tid = spawn("ctl", move || control.serve(&core))?;
+        self.rows.push(("ctl handler".to_owned(), tid));
+        Ok(())
+    }
+
+    fn rows(&self) -> Vec<(String, i32)> {
+        self.rows.clone()
+    }
+
+    /// Stops reading and waits for the workers; false when some were still in a script. A second signal ends the process at once.
+    fn end(mut self, shared: &Shared, signals: &mut Signals) -> bool {
+        shared.closing.store(true, Ordering::Release);
+        shared.sockets.iter().for_each(|s| s.close_reading());
+        let until = Instant::now() + DRAIN;
+        // Workers never send: the channel closes when the last of them has gone.
+        loop {
+            match self.ended.recv_timeout(Duration::from_millis(50)) {
+                Err(RecvTimeoutError::Disconnected) => break,
+                _ if Instant::now() >= until => {
+                    tracing::warn!(target: "server", workers = self.working, "not all workers ended in time");
+                    return false;
+                }
+                _ => {}
+            }
+            if signals.pending().any(|s| s == SIGTERM || s == SIGINT) {
+                eprintln!("trunkline: second signal, ending at once");
+                std::process::exit(1);
+            }
+        }
+        // The timer sends what it has and ends.
+        self.stop.clear();
+        true
+    }
+}
+
+/// A thread that works until the process ends or its channel closes; its kernel id.
+fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> Result<i32, String> {
+    let (tell, told) = channel();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let _ = tell.send(nix::unistd::gettid().as_raw());
+            f();
+        })
+        .map_err(|e| format!("thread {name}: {e}"))?;
+    told.recv().map_err(|e| format!("thread {name}: {e}"))
+}

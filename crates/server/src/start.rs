@@ -1,0 +1,135 @@
+//! Start-up and `check`: the configuration is read to the end and every reason not to start is said at once.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use cfg::{Config, Diagnostic, Severity};
+use script::{Callbacks, Core, CoreConfig, Module, Registry, Statistics};
+use transport::udp::Socket;
+
+use crate::cli::RunArgs;
+use crate::listen::Wanted;
+use crate::rpc::ServerModule;
+use crate::{assemble, clock, engine, listen, log, run, settings};
+
+/// Everything that was read and checked.
+pub struct Prepared {
+    /// The configuration.
+    pub config: Config,
+    /// Modules set up, listeners known; ready for the engine.
+    pub core: Arc<Core>,
+    /// The script's settings.
+    pub script: python::Settings,
+    /// Bound sockets, by listener; empty for `check`.
+    pub sockets: Vec<Arc<Socket>>,
+    /// UDP workers by listener.
+    pub workers: Vec<usize>,
+}
+
+/// `trunkline check`.
+pub fn check(args: &RunArgs) -> ExitCode {
+    let mut found = Vec::new();
+    let prepared = prepare(args, false, &mut found);
+    let mut callbacks = String::new();
+    if let Some(p) = &prepared
+        && let Some(report) = engine::check_script(&p.script, &p.core.registry, Severity::Error, &mut found)
+    {
+        callbacks = report.callbacks.join(" ");
+    }
+    let errors = print(&found);
+    if errors > 0 || prepared.is_none() {
+        return ExitCode::FAILURE;
+    }
+    println!("{}: configuration and script are fine; callbacks: {callbacks}", args.file.display());
+    ExitCode::SUCCESS
+}
+
+/// `trunkline run`.
+pub fn run(args: &RunArgs) -> ExitCode {
+    let mut found = Vec::new();
+    let prepared = prepare(args, true, &mut found);
+    if let Some(p) = &prepared {
+        // What a script uses and this server lacks is only met when that line runs: said, but no reason not to start.
+        engine::check_script(&p.script, &p.core.registry, Severity::Warning, &mut found);
+    }
+    let errors = print(&found);
+    let Some(prepared) = prepared.filter(|_| errors == 0) else { return ExitCode::FAILURE };
+    match run::run(prepared, args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            log::flush();
+            eprintln!("trunkline: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads and checks everything; binds sockets if `open`. `None` when `found` says why there is nothing to go on with.
+fn prepare(args: &RunArgs, open: bool, found: &mut Vec<Diagnostic>) -> Option<Prepared> {
+    let (config, mut read) = cfg::read(&args.file, &args.cfg_options());
+    found.append(&mut read);
+    if config.files.is_empty() {
+        return None;
+    }
+    found.extend(config.check_engine());
+    let level = settings::debug(&config, args);
+    log::start(level, args.colour > 0);
+    if let Some(prefix) = config.str("log_prefix").filter(|p| !p.contains('$')) {
+        log::set_prefix(prefix);
+    }
+    let ignored = args.ignored.given();
+    if !ignored.is_empty() {
+        tracing::debug!(target: "server", "flags of Kamailio without a meaning here: {}", ignored.join(" "));
+    }
+    let core_config = settings::core_config(&config, args, found);
+    let mut wanted = listen::wanted(&config, args, core_config.children, found);
+    if wanted.is_empty() && !found.iter().any(Diagnostic::is_error) {
+        let message = "there is no UDP socket to listen on";
+        found.push(
+            Diagnostic::about_file(Severity::Error, config.path(), message)
+                .with_hint("add for example 'listen=udp:127.0.0.1:5060'"),
+        );
+    }
+    let sockets = if open { listen::bind(&mut wanted, &config, found) } else { Vec::new() };
+    let loaded = assemble::load(&config, vec![Box::new(ServerModule::default())], found);
+    let listeners: Vec<_> = wanted.iter().map(|w: &Wanted| w.listener.clone()).collect();
+    let modules = loaded.set_up(&config, &core_config, &listeners, clock::now(), found);
+    let script = engine::python_settings(&config, found);
+    let core = core(core_config, listeners, modules);
+    Some(Prepared {
+        script: script?,
+        core,
+        sockets,
+        workers: wanted.iter().map(|w| w.workers).collect(),
+        config,
+    })
+}
+
+fn core(config: CoreConfig, listeners: Vec<script::Listener>, modules: Vec<Arc<dyn Module>>) -> Arc<Core> {
+    Arc::new(Core {
+        config,
+        listeners,
+        registry: Registry::new(modules),
+        statistics: Statistics::default(),
+        callbacks: Callbacks::default(),
+    })
+}
+
+/// Prints findings and their number; returns the number of errors.
+fn print(found: &[Diagnostic]) -> usize {
+    let colour = std::io::stderr().is_terminal() && log::colours_wanted();
+    for d in found {
+        if colour {
+            eprintln!("{}", d.coloured());
+        } else {
+            eprintln!("{d}");
+        }
+    }
+    let errors = found.iter().filter(|d| d.is_error()).count();
+    if errors > 0 {
+        let s = if errors == 1 { "" } else { "s" };
+        eprintln!("trunkline: {errors} error{s}, not started");
+    }
+    errors
+}

@@ -1,0 +1,415 @@
+//! Threads that work: UDP workers, the timer, and the watch that relieves those stuck in a script.
+//!
+//! ```text
+//! worker   recvmmsg -> claim one -> proxy.receive -> ... -> sendmmsg
+//! timer    every 10 ms: proxy.expire; every second: Module::tick
+//! watch    every 10 ms: a worker in one message for 20 ms? send what it printed, hand on what it has read
+//! ```
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver as ChannelReceiver, RecvTimeoutError, Sender as ChannelSender};
+use std::time::Duration;
+
+use message::Transport;
+use proxy::Proxy;
+use script::outbox::Batch;
+use script::{Core, Inbound, Outbox, ScriptEngine, Services, Statistic, WorkerState};
+use transaction::{Now, SocketId};
+use transport::udp::{Receiver, Sender, Socket};
+
+use crate::clock;
+use crate::engine::Lazy;
+use crate::station::{Orphans, Station};
+
+/// Datagrams read at a time. More would make the first reply of a batch wait longer.
+const BATCH: usize = 32;
+/// Messages after which the clock is read again within a batch.
+const CLOCK_EVERY: usize = 8;
+/// How often timers and stuck workers are looked after.
+pub const TICK: Duration = Duration::from_millis(10);
+/// Ticks in one message after which a worker counts as stuck.
+const STUCK_TICKS: u32 = 2;
+/// Kamailio's rank of the timer process in `child_init`.
+pub const TIMER_RANK: i32 = -1;
+
+/// What all threads share.
+pub struct Shared {
+    /// The proxy.
+    pub proxy: Proxy,
+    /// Process-wide state.
+    pub core: Arc<Core>,
+    /// Sockets, by [`SocketId`].
+    pub sockets: Vec<Arc<Socket>>,
+    /// All workers, the timer last.
+    pub stations: Vec<Arc<Station>>,
+    /// Datagrams of stuck workers.
+    pub orphans: Orphans,
+    /// Set once: read no more.
+    pub closing: AtomicBool,
+    /// Counters.
+    pub counters: Counters,
+}
+
+/// What the server counts itself.
+pub struct Counters {
+    received: Statistic,
+    sent: Statistic,
+    not_sent: Statistic,
+    panics: Statistic,
+    relieved: Statistic,
+    taken_over: Statistic,
+    warned: AtomicU64,
+}
+
+impl Counters {
+    /// Registers them.
+    pub fn new(core: &Core) -> Counters {
+        let s = &core.statistics;
+        s.gauge(
+            "server",
+            "log_lines_dropped",
+            "Log lines lost because the log was read too slowly.",
+            Box::new(|| i64::try_from(crate::log::dropped()).unwrap_or(i64::MAX)),
+        );
+        Counters {
+            received: s.register("udp", "received_datagrams", "Datagrams received."),
+            sent: s.register("udp", "sent_datagrams", "Datagrams sent."),
+            not_sent: s.register(
+                "udp",
+                "not_sent_datagrams",
+                "Datagrams the system did not take: too long, no route, buffer full.",
+            ),
+            panics: s.register(
+                "server",
+                "panics",
+                "Messages given up because of a defect in this server; see the log.",
+            ),
+            relieved: s.register(
+                "server",
+                "relieved_workers",
+                "Times a worker stuck in a script had its datagrams sent or taken over.",
+            ),
+            taken_over: s.register(
+                "server",
+                "taken_over_datagrams",
+                "Datagrams handed from a stuck worker to another.",
+            ),
+            warned: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A UDP worker: rank, station and socket.
+pub struct UdpWorker {
+    /// `child_init` rank, from 1.
+    pub rank: i32,
+    /// Its station.
+    pub station: Arc<Station>,
+    /// Its socket.
+    pub socket: SocketId,
+}
+
+/// What a thread says once: it is ready (with its kernel thread id), or why not.
+pub type Ready = Result<(usize, i32), String>;
+
+/// The life of a UDP worker, on its own thread. `index` is its place in the list of threads.
+pub fn run_udp(
+    shared: &Shared,
+    me: &UdpWorker,
+    engine: &dyn ScriptEngine,
+    index: usize,
+    ready: ChannelSender<Ready>,
+) {
+    let Some(side) = Side::new(shared, &me.station, engine, me.rank, index, &ready) else { return };
+    drop(ready);
+    let Some(socket) = shared.sockets.get(usize::from(me.socket.0)).cloned() else { return };
+    let mut receiver = Receiver::new(BATCH);
+    let mut out = Out::new();
+    loop {
+        me.station.set_waiting(true);
+        while let Some(orphan) = shared.orphans.take() {
+            me.station.set_waiting(false);
+            side.handle(clock::now(), orphan.inbound, &orphan.bytes);
+            side.engine.release();
+            out.flush(shared, &me.station.outbox);
+            me.station.set_waiting(true);
+        }
+        let read = receiver.receive(&socket);
+        me.station.set_waiting(false);
+        let arrivals = match read {
+            Ok(a) => a,
+            Err(e) => {
+                tracing::error!(target: "udp", socket = %socket.local(), error = %e, "cannot read");
+                // Nothing to wait for was found out: do not turn an unforeseen error into a busy loop.
+                std::thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+        };
+        let n = arrivals.len();
+        let mut handled = 0;
+        let mut now = clock::now();
+        let mut each = |i: usize| {
+            let Some((source, local, bytes)) = arrivals.datagram(i) else { return };
+            if bytes.is_empty() {
+                return;
+            }
+            if handled % CLOCK_EVERY == CLOCK_EVERY - 1 {
+                now = clock::now();
+            }
+            handled += 1;
+            side.handle(now, Inbound { source, local, socket: me.socket, transport: Transport::Udp }, bytes);
+        };
+        if n == 1 {
+            each(0);
+        } else if n > 1 {
+            me.station.offer(arrivals);
+            loop {
+                let i = me.station.claim();
+                if i >= n {
+                    break;
+                }
+                each(i);
+            }
+            me.station.withdraw();
+        }
+        side.engine.release();
+        out.flush(shared, &me.station.outbox);
+        shared.counters.received.add(handled as i64);
+        if handled == 0 && shared.closing.load(Ordering::Acquire) {
+            return;
+        }
+    }
+}
+
+/// The life of the timer, on its own thread; ends when `stop` is closed.
+pub fn run_timer(
+    shared: &Shared,
+    station: &Station,
+    engine: &dyn ScriptEngine,
+    index: usize,
+    ready: ChannelSender<Ready>,
+    stop: &ChannelReceiver<()>,
+) {
+    let Some(side) = Side::new(shared, station, engine, TIMER_RANK, index, &ready) else { return };
+    drop(ready);
+    let mut out = Out::new();
+    let mut second = 0;
+    while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
+        let now = clock::now();
+        station.step();
+        side.guarded(None, || {
+            shared.proxy.expire(&side.services(), now);
+        });
+        side.engine.release();
+        out.flush(shared, &station.outbox);
+        if now.mono.as_millis() / 1000 != second {
+            second = now.mono.as_millis() / 1000;
+            for module in shared.core.registry.modules() {
+                side.guarded(None, || module.tick(&shared.core, now));
+            }
+        }
+        station.step();
+    }
+    out.flush(shared, &station.outbox);
+}
+
+/// The life of the watch, on its own thread; ends when `stop` is closed.
+pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
+    let mut out = Out::new();
+    let mut seen: Vec<(Option<u64>, u32)> = vec![(None, 0); shared.stations.len()];
+    while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
+        for (station, (last, ticks)) in shared.stations.iter().zip(&mut seen) {
+            let message = station.in_message();
+            if message.is_none() || message != *last {
+                (*last, *ticks) = (message, 0);
+                continue;
+            }
+            *ticks = ticks.saturating_add(1);
+            if *ticks < STUCK_TICKS {
+                continue;
+            }
+            let sent = out.flush(shared, &station.outbox);
+            let orphans = station.take_over();
+            if sent > 0 || !orphans.is_empty() {
+                shared.counters.relieved.inc();
+                shared.counters.taken_over.add(orphans.len() as i64);
+                tracing::debug!(target: "server", worker = %station.name, sent, handed_on = orphans.len(), "worker is stuck in a script");
+            }
+            if !orphans.is_empty() {
+                shared.orphans.add(orphans);
+            }
+        }
+        // Also again for those woken a tick ago that did not come: a wake-up is a datagram and may be lost.
+        let mut waiting = shared.orphans.len();
+        for station in shared.stations.iter().filter(|s| s.is_waiting()) {
+            let Some(socket) = station.socket.and_then(|s| shared.sockets.get(usize::from(s.0))) else {
+                continue;
+            };
+            if waiting == 0 {
+                break;
+            }
+            waiting -= 1;
+            if let Err(e) = socket.wake() {
+                tracing::warn!(target: "server", socket = %socket.local(), error = %e, "cannot wake a worker");
+            }
+        }
+    }
+}
+
+/// A worker's own things, for [`Services`].
+struct Side<'a> {
+    shared: &'a Shared,
+    station: &'a Station,
+    engine: Lazy,
+    state: WorkerState,
+}
+
+impl<'a> Side<'a> {
+    fn new(
+        shared: &'a Shared,
+        station: &'a Station,
+        engine: &dyn ScriptEngine,
+        rank: i32,
+        index: usize,
+        ready: &ChannelSender<Ready>,
+    ) -> Option<Side<'a>> {
+        let made = catch_unwind(AssertUnwindSafe(|| engine.worker(rank, &shared.core)));
+        let worker = match made {
+            Ok(Ok(worker)) => worker,
+            Ok(Err(e)) => {
+                let _ = ready.send(Err(e.message));
+                return None;
+            }
+            Err(_) => {
+                let _ = ready.send(Err(format!("{}: {}", station.name, last_panic())));
+                return None;
+            }
+        };
+        let _ = ready.send(Ok((index, nix::unistd::gettid().as_raw())));
+        let state = WorkerState { rank, ..WorkerState::default() };
+        Some(Side { shared, station, engine: Lazy::new(worker), state })
+    }
+
+    fn services(&self) -> Services<'_> {
+        Services {
+            core: &self.shared.core,
+            transactions: &self.shared.proxy,
+            engine: &self.engine,
+            worker: &self.state,
+            outbox: &self.station.outbox,
+        }
+    }
+
+    fn handle(&self, now: Now, inbound: Inbound, datagram: &[u8]) {
+        self.station.step();
+        self.state.message_number.set(self.state.message_number.get().wrapping_add(1));
+        self.guarded(Some(datagram), || {
+            self.shared.proxy.receive(&self.services(), now, inbound, datagram);
+        });
+        self.station.step();
+    }
+
+    /// A defect in this server must cost one message, not the calls of everybody.
+    fn guarded(&self, datagram: Option<&[u8]>, f: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(f)).is_ok() {
+            return;
+        }
+        self.shared.counters.panics.inc();
+        let call_id = datagram.map(call_id).unwrap_or_default();
+        tracing::error!(
+            target: "server",
+            severity = -4,
+            call_id = %call_id,
+            "a defect in trunkline: {}; this message is given up, please report it",
+            last_panic()
+        );
+    }
+}
+
+/// A worker's sending side.
+struct Out {
+    sender: Sender,
+    batch: Batch,
+}
+
+impl Out {
+    fn new() -> Out {
+        Out { sender: Sender::new(64), batch: Batch::default() }
+    }
+
+    /// Sends what an outbox holds; returns how many datagrams that were.
+    fn flush(&mut self, shared: &Shared, outbox: &Outbox) -> usize {
+        outbox.take(&mut self.batch);
+        let batch = &self.batch;
+        if batch.items.is_empty() {
+            return 0;
+        }
+        let datagrams = batch
+            .items
+            .iter()
+            .filter(|(hop, _)| hop.transport == Transport::Udp)
+            .map(|(hop, datagram)| (hop.socket, hop.remote, batch.bytes(datagram)));
+        let counts = self.sender.send(&shared.sockets, datagrams, |to, error| {
+            let now = clock::now().mono.as_millis() / 1000 + 1;
+            // One line a second is enough to know; the counter has the number.
+            if shared.counters.warned.swap(now, Ordering::Relaxed) != now {
+                tracing::warn!(target: "udp", %to, %error, "datagram not sent (see udp:not_sent_datagrams for how many)");
+            }
+        });
+        shared.counters.sent.add(counts.sent as i64);
+        let lost = batch.items.len() as i64 - counts.sent as i64;
+        if lost > 0 {
+            shared.counters.not_sent.add(lost);
+        }
+        batch.items.len()
+    }
+}
+
+thread_local! {
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps what panicked, for the line that names the message it happened in.
+pub fn remember_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let text = info.payload_as_str().unwrap_or("panic");
+        let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
+        PANIC.with_borrow_mut(|p| *p = format!("{text}{place}"));
+        let name = std::thread::current().name().unwrap_or("?").to_owned();
+        // Threads without a guard around them end here: say so at once.
+        if !name.starts_with("udp-") && name != "timer" {
+            eprintln!("trunkline: thread {name}: {text}{place}");
+        }
+    }));
+}
+
+fn last_panic() -> String {
+    PANIC.with_borrow_mut(std::mem::take)
+}
+
+/// The Call-ID of a datagram that may not even parse.
+fn call_id(datagram: &[u8]) -> String {
+    let text = String::from_utf8_lossy(datagram.get(..datagram.len().min(4096)).unwrap_or_default());
+    let value = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let name = name.trim();
+        (name.eq_ignore_ascii_case("call-id") || name.eq_ignore_ascii_case("i"))
+            .then(|| value.trim().to_owned())
+    });
+    value.unwrap_or_else(|| "-".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_call_id_of_a_message_that_broke_us() {
+        assert_eq!(call_id(b"OPTIONS sip:a SIP/2.0\r\nCALL-ID : x@y \r\n\r\n"), "x@y");
+        assert_eq!(call_id(b"OPTIONS sip:a SIP/2.0\r\ni:z\r\n\r\n"), "z");
+        assert_eq!(call_id(b"\xff\xfe"), "-");
+    }
+}
