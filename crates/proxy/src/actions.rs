@@ -114,10 +114,12 @@ impl Proxy {
                 ctx.inbound = wanted.from.map_or(inbound, |hop| self.reply_inbound(hop));
                 ctx.target.flags = branch_flags(&branch);
             }
-            // One shot: the route must arm itself again (Kamailio).
-            Route::Failure => ctx.armed.on_failure = None,
-            Route::BranchFailure => {
+            // One shot: the route must arm itself again. The branch failure route holds for all branches of a leg (Kamailio, observed).
+            Route::Failure => {
+                ctx.armed.on_failure = None;
                 ctx.armed.on_branch_failure = None;
+            }
+            Route::BranchFailure => {
                 ctx.target.flags = branch_flags(&branch);
             }
         }

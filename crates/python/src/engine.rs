@@ -42,7 +42,7 @@ struct Engine {
 }
 
 /// Starts Python, loads the script into the first interpreter and runs its `mod_init`.
-pub(crate) fn load(settings: Settings, core: Arc<Core>) -> Result<Arc<dyn ScriptEngine>, ScriptError> {
+pub(crate) fn load(mut settings: Settings, core: Arc<Core>) -> Result<Arc<dyn ScriptEngine>, ScriptError> {
     let error = |message: String| ScriptError { message };
     if !matches!(settings.threads_mode, 0 | 1) {
         return Err(error(format!(
@@ -52,6 +52,8 @@ pub(crate) fn load(settings: Settings, core: Arc<Core>) -> Result<Arc<dyn Script
     }
     let source = std::fs::read(&settings.script)
         .map_err(|e| error(format!("cannot read the script {}: {e}", settings.script.display())))?;
+    // Tracebacks show the script's lines wherever the process goes later (`-w`).
+    settings.script = std::path::absolute(&settings.script).unwrap_or(settings.script);
     let main = interpreter::start(&settings.script)?;
     ksr::bind(&core);
     let survey = check::survey(main, &settings.script, &source).ok();

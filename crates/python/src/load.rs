@@ -134,6 +134,10 @@ fn import(py: Attached<'_>, script: &Path, source: &[u8]) -> Result<Object, Exce
     Object::import(py, c"KSR")?;
 
     let file = Object::str(py, script.as_os_str().as_bytes())?;
+    // SAFETY: attached; a new reference or null.
+    let argv = unsafe { Object::new(py, c::PyList_New(0))? };
+    argv.attr(py, c"append")?.call(py, &[&file])?;
+    sys.set(py, "argv", &argv)?;
     let compile = Object::import(py, c"builtins")?.attr(py, c"compile")?;
     let code = compile.call(py, &[&Object::bytes(py, source)?, &file, &Object::str(py, b"exec")?])?;
     let mut name = script.file_stem().map(|s| s.as_bytes().to_vec()).unwrap_or_default();

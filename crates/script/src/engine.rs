@@ -160,6 +160,11 @@ pub trait ScriptWorker {
     fn run(&self, kind: RouteKind, callback: CallbackId, ctx: &mut RouteContext<'_>) -> RunOutcome;
     /// Runs an event callback `(msg, evname)`.
     fn run_event(&self, callback: CallbackId, event: &str, ctx: &mut RouteContext<'_>) -> RunOutcome;
+    /// Whether the script has this callback.
+    fn has(&self, callback: CallbackId) -> bool {
+        let _ = callback;
+        false
+    }
 }
 
 /// The engine of a server without a script: nothing to run.

@@ -271,6 +271,9 @@ impl Transaction {
         if !self.done {
             self.done = true;
             env.counts.waiting += 1;
+            for branch in &mut self.branches {
+                branch.forward = None;
+            }
         }
         self.finalizing = None;
         self.limit = Timestamp::NEVER;
@@ -360,6 +363,10 @@ impl Transaction {
             && let Some(bytes) = branch.ack(&reply)
         {
             env.out.push(Action::Transmit { hop: branch.hop, bytes });
+        }
+        if code >= 200 {
+            // Nothing is sent of it again: the ACK has been made, and a CANCEL would be too late.
+            branch.bytes = Arc::default();
         }
         if !ask.pass_up {
             return;

@@ -5,6 +5,8 @@ mod contact;
 mod text;
 mod uri;
 
+pub(crate) use text::digest_param;
+
 use message::{HeaderName, Message, Method, NameAddr, Uri, grammar};
 use script::{
     Function, ModParam, ModParams, Module, Outcome, ParamValue, PseudoVariable, RouteContext, SetupError,

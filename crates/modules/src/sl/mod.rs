@@ -63,6 +63,11 @@ impl Sl {
         self.stateless(ctx, code, reason)
     }
 
+    /// `send_reply` for other modules.
+    pub(crate) fn send_within(&self, ctx: &mut RouteContext<'_>, code: u16, reason: &[u8]) -> Outcome {
+        self.reply(ctx, code, reason)
+    }
+
     fn counters(&self, ctx: &RouteContext<'_>) -> &Counters {
         self.counters.get_or_init(|| Counters::register(&ctx.core.statistics))
     }
