@@ -1,6 +1,6 @@
 //! name-addr and addr-spec as in From, To, Contact, Route, Record-Route, Path (RFC 3261 §20.10, §25.1).
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 use crate::grammar::{Scan, elements, trim};
 use crate::{Fault, Params, Uri};
@@ -23,6 +23,11 @@ const BAD_DISPLAY: Fault = Fault { code: 400, reason: "Bad Display Name" };
 const BAD_PARAMS: Fault = Fault { code: 400, reason: "Bad Address Parameters" };
 const NO_BRACKETS: Fault = Fault { code: 400, reason: "URI With Headers Not In Angle Brackets" };
 
+/// Whether a `<` behind this text belongs to a quoted parameter value of an addr-spec and not to a name-addr.
+fn is_in_params(before: &[u8]) -> bool {
+    memchr(b'"', before).is_some_and(|quote| before.iter().take(quote).any(|&b| b == b';'))
+}
+
 impl<'a> NameAddr<'a> {
     /// Parses one element. `*` (Contact) is an element with `uri == b"*"`.
     ///
@@ -37,8 +42,8 @@ impl<'a> NameAddr<'a> {
             scan.skip_lws();
             return NameAddr::bracketed(text, display, scan);
         }
-        match memchr2(b'<', b'"', text) {
-            Some(at) if text.get(at) == Some(&b'<') => {
+        match memchr(b'<', text) {
+            Some(at) if !is_in_params(text.get(..at).unwrap_or_default()) => {
                 let display = trim(scan.take(at));
                 NameAddr::bracketed(text, display, scan)
             }
@@ -128,6 +133,8 @@ mod tests {
         assert_eq!((a.display, a.uri, a.params.0), (&b"caller"[..], &b"sip:c@x"[..], &b""[..]));
         let a = parse("sip:c@x;tag=1;x=\"<\"");
         assert_eq!((a.display, a.uri, a.tag()), (&b""[..], &b"sip:c@x"[..], Some(&b"1"[..])));
+        let a = parse("Mr. \"Bob\" B <sip:c@x>;tag=1");
+        assert_eq!((a.display, a.uri, a.tag()), (&b"Mr. \"Bob\" B"[..], &b"sip:c@x"[..], Some(&b"1"[..])));
         assert_eq!(parse("*").uri, b"*");
         assert_eq!(parse("Bell, Alexander <sip:a>").display, b"Bell, Alexander");
         assert_eq!(parse("< sip:a@b >").uri, b"sip:a@b");

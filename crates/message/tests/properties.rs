@@ -107,6 +107,8 @@ fn plain() -> Message {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn unedited_messages_are_printed_as_they_came(text in text()) {
         let message = Message::parse(text.as_bytes()).expect("well formed");

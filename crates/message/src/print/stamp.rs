@@ -112,18 +112,11 @@ pub(super) fn text(out: &mut Vec<u8>, parts: &[&[u8]]) {
 }
 
 /// Appends a number.
-pub(super) fn decimal(out: &mut Vec<u8>, mut number: usize) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    for (index, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        at = index;
-        if number == 0 {
-            break;
-        }
+pub(super) fn decimal(out: &mut Vec<u8>, number: usize) {
+    if number >= 10 {
+        decimal(out, number / 10);
     }
-    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+    out.push(b'0' + (number % 10) as u8);
 }
 
 /// Appends an address; IPv6 without brackets, as §25.1 `via-received` has it.
