@@ -145,6 +145,7 @@ impl Proxy {
         }
         self.counters().fwd_requests.inc();
         Ok(NewBranch {
+            number,
             bytes,
             hop,
             uri: ctx.request_uri().into(),

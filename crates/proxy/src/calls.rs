@@ -237,7 +237,7 @@ impl Transactions for Proxy {
                 )
             })
         };
-        let branches = vec![NewBranch { bytes, hop, uri: request.ruri.into(), script: None }];
+        let branches = vec![NewBranch { number: 0, bytes, hop, uri: request.ruri.into(), script: None }];
         let input = Input::Relay { branches, armed: Default::default() };
         match self.step(&services(ctx), ctx.now, id, input) {
             Ok(()) => 1,

@@ -58,7 +58,12 @@ impl Proxy {
             trying_due = ctx.message.method() == Method::Invite;
         }
         let Some(id) = ctx.transaction else { return -1 };
-        match self.make_branches(ctx, id, to, 0, true) {
+        // Nobody else adds branches to a transaction that was just made.
+        let first = match made_here {
+            true => 0,
+            false => self.reserve_branches(id, 1 + ctx.branches.len()),
+        };
+        match self.make_branches(ctx, id, to, first, true) {
             Ok(branches) => {
                 if trying_due {
                     self.send_trying(ctx, id);
@@ -79,6 +84,11 @@ impl Proxy {
         }
     }
 
+    /// Numbers for branches, the first of them. When the transaction is gone they will not be started anyway.
+    fn reserve_branches(&self, id: TransactionId, n: usize) -> u16 {
+        self.shards.of_id(id, |shard| shard.reserve_branches(id, n as u16)).unwrap_or_default()
+    }
+
     fn unsent(&self, ctx: &mut RouteContext<'_>, why: Unsent) -> i64 {
         ctx.error = match why {
             Unsent::Dropped => None,
@@ -91,10 +101,7 @@ impl Proxy {
     /// `append_branch` added.
     fn relay_in_decision(&self, ctx: &mut RouteContext<'_>, to: RelayTo<'_>) -> i64 {
         let Some(id) = ctx.transaction else { return -1 };
-        let (first, before) = self
-            .shards
-            .of_id(id, |shard| shard.view(id).map_or((0, None), |v| (v.branch_count(), v.script().cloned())));
-        let first = (first + ctx.decision.branches.len()) as u16;
+        let before = self.shards.of_id(id, |shard| shard.view(id).and_then(|v| v.script().cloned()));
         let sent_before = Saved::from_any(&before).map(Saved::state);
         let same = |a: &script::Branch, b: &script::Branch| a.uri == b.uri && a.dst_uri == b.dst_uri;
         let changed = sent_before.is_none_or(|s| !same(&s.target, &ctx.target))
@@ -103,6 +110,7 @@ impl Proxy {
             tracing::warn!(target: "tm", "t_relay in a failure route without append_branch or a changed Request-URI: nothing to send");
             return -1;
         }
+        let first = self.reserve_branches(id, usize::from(changed) + ctx.branches.len());
         match self.make_branches(ctx, id, to, first, changed) {
             Ok(mut branches) => {
                 ctx.decision.branches.append(&mut branches);

@@ -79,7 +79,13 @@ fn main() {
                 trying: Some(Arc::clone(&bytes)),
             };
             let Ok(id) = shard.create(new, now, &mut out) else { return };
-            let branch = NewBranch { bytes: Arc::clone(&bytes), hop, uri: Arc::clone(&bytes), script: None };
+            let branch = NewBranch {
+                number: 0,
+                bytes: Arc::clone(&bytes),
+                hop,
+                uri: Arc::clone(&bytes),
+                script: None,
+            };
             let relay = Input::Relay { branches: vec![branch], armed: Armed::default() };
             let _ = shard.step(id, relay, now, &mut out);
             for reply in replies {

@@ -31,6 +31,7 @@ pub(crate) enum Cancel {
 
 #[derive(Debug)]
 pub(crate) struct Branch {
+    pub number: u16,
     pub client: Client,
     pub hop: Hop,
     pub bytes: Arc<[u8]>,
@@ -61,6 +62,7 @@ impl Branch {
             false => Client::NonInvite(NonInviteClient::new(&setting)),
         };
         Branch {
+            number: new.number,
             client,
             hop: new.hop,
             bytes: new.bytes,

@@ -118,7 +118,7 @@ impl Transaction {
         env.out.push(Action::RunRoute {
             id: self.id,
             route,
-            branch: branch.unwrap_or_default() as u16,
+            branch: branch.map_or(0, |index| self.number_of(index)),
             from: branch.and_then(|index| self.branches.get(index)).and_then(|branch| branch.from),
             reply,
             code,
@@ -224,7 +224,7 @@ impl Transaction {
             self.send_upstream(code, bytes, false, env);
         }
         if !self.done {
-            self.completed(code, Some(index as u16), env);
+            self.completed(code, Some(self.number_of(index)), env);
             self.cancel_others(Some(index), code, env);
         }
     }
@@ -334,7 +334,7 @@ impl Transaction {
             let reply = branch.and_then(|branch| branch.reply.clone()).filter(|_| choice.received);
             self.local_final(choice.code, reply, env);
             self.status = choice.code;
-            self.completed(choice.code, choice.branch.map(|index| index as u16), env);
+            self.completed(choice.code, choice.branch.map(|index| self.number_of(index)), env);
             return;
         }
         let forward = branch.and_then(|branch| branch.forward.clone());
@@ -356,10 +356,11 @@ impl Transaction {
             if let (false, Some(best)) =
                 (others.is_empty(), self.branches.get(index).and_then(|branch| branch.reply.clone()))
             {
-                self.finalizing = Some(Some(index as u16));
+                let number = self.number_of(index);
+                self.finalizing = Some(Some(number));
                 self.limit = env.now + self.timing.wait;
                 let replies = std::iter::once(best).chain(others).collect();
-                env.out.push(Action::MergeAuth { id: self.id, branch: index as u16, replies });
+                env.out.push(Action::MergeAuth { id: self.id, branch: number, replies });
                 return;
             }
         }
@@ -368,7 +369,7 @@ impl Transaction {
             _ => (code, bytes),
         };
         self.send_upstream(code, bytes, false, env);
-        self.completed(code, Some(index as u16), env);
+        self.completed(code, Some(self.number_of(index)), env);
     }
 
     /// A final reply where no branch gave one.
@@ -527,8 +528,9 @@ impl Transaction {
             }
             Awaited::Continue => self.check_complete(env),
             awaited => {
-                let outcome = Outcome { armed: self.armed, ..Outcome::default() };
-                self.routed(Deciding { awaited, ..deciding }, outcome, env);
+                // A script that does not come back is not asked again.
+                self.armed = Armed::default();
+                self.routed(Deciding { awaited, ..deciding }, Outcome::default(), env);
             }
         }
     }

@@ -176,6 +176,8 @@ pub struct NewTransaction {
 /// A branch to start.
 #[derive(Debug, Clone)]
 pub struct NewBranch {
+    /// Its number, as printed into its Via branch; see [`Shard::reserve_branches`].
+    pub number: u16,
     /// Bytes to send, Via included.
     pub bytes: Arc<[u8]>,
     /// Where to.

@@ -322,6 +322,15 @@ impl Shard {
         self.slots.get_mut(slot)?.transaction.as_deref_mut()
     }
 
+    /// Numbers for `n` branches, printed before they are started: the first of them. The first branches of a transaction that nobody
+    /// else knows of yet are 0 and up, without asking.
+    pub fn reserve_branches(&mut self, id: TransactionId, n: u16) -> Option<u16> {
+        let t = self.get_mut(id)?;
+        let first = t.next_number;
+        t.next_number = first.checked_add(n)?;
+        Some(first)
+    }
+
     /// Lets something happen to a transaction.
     pub fn step(
         &mut self,

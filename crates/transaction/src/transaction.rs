@@ -55,6 +55,8 @@ pub(crate) struct Transaction {
     /// The final reply was made here, not forwarded.
     pub replied_locally: bool,
     pub branches: Vec<Branch>,
+    /// The number of the next branch.
+    pub next_number: u16,
     /// First branch of the present leg of serial forking: earlier replies no longer take part in the choice (`failure_reply_mode` 3).
     pub leg: usize,
     /// A CANCEL came; header rows for the CANCELs to send.
@@ -95,6 +97,7 @@ impl Transaction {
             status: 0,
             replied_locally: false,
             branches: Vec::new(),
+            next_number: 0,
             leg: 0,
             canceled: None,
             done: false,
@@ -159,7 +162,7 @@ impl Transaction {
             Input::SendFailed { branch } => self.send_failed(branch, env),
             Input::CancelBranches { only, rows } => {
                 for index in 0..self.branches.len() {
-                    if only.is_none_or(|only| usize::from(only) == index) {
+                    if only.is_none_or(|only| self.number_of(index) == only) {
                         self.cancel_branch(index, &rows, env);
                     }
                 }
@@ -194,6 +197,20 @@ impl Transaction {
             short_wait: self.options.short_wait,
         };
         Some((branch, setting))
+    }
+
+    /// Where the branch of that number is: nearly always there.
+    pub fn index_of(&self, number: u16) -> Option<usize> {
+        let there = usize::from(number);
+        if self.branches.get(there).is_some_and(|branch| branch.number == number) {
+            return Some(there);
+        }
+        self.branches.iter().position(|branch| branch.number == number)
+    }
+
+    /// The number of a branch for the outside; 0 when there is none.
+    pub fn number_of(&self, index: usize) -> u16 {
+        self.branches.get(index).map_or(0, |branch| branch.number)
     }
 
     // The server side.
@@ -341,6 +358,11 @@ impl Transaction {
             if self.branches.len() >= MAX_BRANCHES {
                 return;
             }
+            // Replies could not be told apart.
+            if self.index_of(branch.number).is_some() {
+                continue;
+            }
+            self.next_number = self.next_number.max(branch.number.saturating_add(1));
             env.out.push(Action::Transmit { hop: branch.hop, bytes: Arc::clone(&branch.bytes) });
             let branch = Branch::new(branch, invite, &self.setting(env.now));
             self.branches.push(branch);
@@ -349,7 +371,7 @@ impl Transaction {
 
     fn on_reply(&mut self, number: u16, reply: Arc<Message>, forward: Option<Arc<[u8]>>, env: &mut Env<'_>) {
         env.counts.replies_received += 1;
-        let index = usize::from(number);
+        let Some(index) = self.index_of(number) else { return };
         let code = reply.status();
         let (invite, auto_ack) = (self.is_invite(), !(self.options.no_auto_ack && self.is_local()));
         let Some((branch, setting)) = self.branch_and_setting(index, env.now) else { return };
@@ -382,7 +404,7 @@ impl Transaction {
     }
 
     fn send_failed(&mut self, number: u16, env: &mut Env<'_>) {
-        let index = usize::from(number);
+        let Some(index) = self.index_of(number) else { return };
         let Some((branch, setting)) = self.branch_and_setting(index, env.now) else { return };
         if !branch.is_pending() {
             return;

@@ -69,12 +69,11 @@ impl<'a> View<'a> {
     }
     /// Branches in order of their numbers.
     pub fn branches(&self) -> impl Iterator<Item = BranchView<'a>> + use<'a> {
-        self.0.branches.iter().enumerate().map(|(number, branch)| BranchView::new(number, branch))
+        self.0.branches.iter().map(BranchView::new)
     }
     /// One branch.
     pub fn branch(&self, number: u16) -> Option<BranchView<'a>> {
-        let number = usize::from(number);
-        self.0.branches.get(number).map(|branch| BranchView::new(number, branch))
+        self.0.branches.get(self.0.index_of(number)?).map(BranchView::new)
     }
     /// How many branches there are.
     pub fn branch_count(&self) -> usize {
@@ -83,7 +82,7 @@ impl<'a> View<'a> {
     /// The branch whose reply would be chosen now, of those that are final (`t_get_reply_code`, `$T_rpl` in a failure route).
     pub fn best(&self) -> Option<BranchView<'a>> {
         let best = self.0.choice()?.branch?;
-        self.branch(best as u16)
+        self.0.branches.get(best).map(BranchView::new)
     }
     /// Whether the final reply was sent (or it was decided that none will be).
     pub fn is_done(&self) -> bool {
@@ -141,9 +140,9 @@ impl<'a> View<'a> {
 }
 
 impl<'a> BranchView<'a> {
-    fn new(number: usize, branch: &'a Branch) -> BranchView<'a> {
+    fn new(branch: &'a Branch) -> BranchView<'a> {
         BranchView {
-            number: number as u16,
+            number: branch.number,
             code: branch.result.unwrap_or(branch.last_code),
             hop: branch.hop,
             uri: &branch.uri,

@@ -146,3 +146,25 @@ fn a_2xx_of_an_earlier_leg_ends_the_present_one() {
     t.reply(0, 200);
     t.expect(&["120000 caller < 200", "120000 completed 200 b0", "120000 b1 > CANCEL"]);
 }
+
+/// The request route relays again while the failure route of its first branch runs: each has numbers of its own.
+#[test]
+fn branches_are_found_by_their_numbers_whoever_comes_first() {
+    let mut t = Bench::invite();
+    t.relay_armed(1, FAILURE);
+    t.reply(0, 486);
+    assert_eq!(t.shard.reserve_branches(t.id, 1), Some(1));
+    let first = t.branches(1);
+    assert_eq!(t.shard.reserve_branches(t.id, 1), Some(2));
+    let second = t.branches(1);
+    t.take();
+    t.step(Input::Relay { branches: first, armed: NOTHING });
+    t.routed(Outcome { branches: second, ..Outcome::default() });
+    t.expect(&["0 b2 > INVITE", "0 b1 > INVITE"]);
+    t.reply(1, 404);
+    t.reply(2, 200);
+    t.expect(&["0 b1 > ACK", "0 caller < 200", "0 completed 200 b2"]);
+    let view = t.shard.view(t.id).expect("alive");
+    assert_eq!(view.branch(1).map(|b| b.code), Some(404));
+    assert_eq!(view.branches().map(|b| b.number).collect::<Vec<_>>(), [0, 2, 1]);
+}

@@ -119,7 +119,7 @@ impl Proxy {
                 let mut branch = Vec::new();
                 id.write_branch(number, &mut branch);
                 let bytes = self.forward(request, &branch, self.address).into();
-                NewBranch { bytes, hop: hop(*at), uri: Arc::clone(uri), script: None }
+                NewBranch { number, bytes, hop: hop(*at), uri: Arc::clone(uri), script: None }
             })
             .collect()
     }
@@ -194,7 +194,7 @@ impl Proxy {
                     self.step(id, Input::Reply(LocalReply { code, bytes }), now, &mut more);
                 }
                 Action::RunRoute { id, request, .. } => {
-                    let first = self.shard.view(id).map_or(0, |view| view.branch_count()) as u16;
+                    let first = self.shard.reserve_branches(id, 1).unwrap_or_default();
                     let target = self.voicemail.map(|at| (at, request.request_uri().into()));
                     let branches = self.branches(id, &request, target.as_slice(), first);
                     self.step(id, Input::Routed(Outcome { branches, ..Outcome::default() }), now, &mut more);

@@ -90,6 +90,7 @@ impl Bench {
                 let how = print::Forward { via: Some(&via), ..print::Forward::default() };
                 print::request(&self.request, &Edits::new(), &how, &mut bytes);
                 NewBranch {
+                    number: number as u16,
                     bytes: bytes.into(),
                     hop: hop(&format!("10.0.0.1:{}", 6000 + number), self.transport),
                     uri: format!("sip:bob@10.0.0.1:{}", 6000 + number).into_bytes().into(),
