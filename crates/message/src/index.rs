@@ -74,44 +74,6 @@ pub(crate) const fn bit(name: HeaderName) -> u64 {
     1 << name as u8
 }
 
-/// Scans a message that begins with its first line.
-pub(crate) fn scan(bytes: &[u8]) -> Result<Index, ParseError> {
-    if bytes.len() > MAX_SIZE {
-        return Err(ParseError::TooLarge);
-    }
-    let line_end = memchr(b'\n', bytes).ok_or(ParseError::StartLine)?;
-    let line = strip_cr(bytes.get(..line_end).unwrap_or_default());
-    let (first_line, start_fault) = start_line::parse(line).ok_or(ParseError::StartLine)?;
-    let headers_start = line_end + 1;
-    let mut index = Index {
-        start: by_offsets(bytes, first_line),
-        start_fault,
-        rows: Vec::with_capacity(USUAL_ROWS),
-        first: [NO_ROW; COUNT],
-        seen: 0,
-        repeated: 0,
-        headers_start: headers_start as u32,
-        headers_end: 0,
-        body: Span::default(),
-        bad_length: false,
-    };
-    let mut at = headers_start;
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let empty_line = match rest {
-            [b'\r', b'\n', ..] => 2,
-            [b'\n', ..] => 1,
-            _ => 0,
-        };
-        if empty_line > 0 {
-            index.headers_end = at as u32;
-            index.find_body(bytes, at + empty_line);
-            return Ok(index);
-        }
-        at += index.add_row(bytes, at)?;
-    }
-}
-
 fn strip_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
@@ -154,6 +116,47 @@ fn name_of(text: &[u8]) -> Result<(HeaderName, u16), ParseError> {
 }
 
 impl Index {
+    /// The index of nothing, to be filled in place by [`Index::scan`]: an index is large enough that moving it shows.
+    pub(crate) fn new() -> Index {
+        Index {
+            start: Start::Reply { code: 0, reason: Span::default() },
+            start_fault: None,
+            rows: Vec::new(),
+            first: [NO_ROW; COUNT],
+            seen: 0,
+            repeated: 0,
+            headers_start: 0,
+            headers_end: 0,
+            body: Span::default(),
+            bad_length: false,
+        }
+    }
+
+    /// Scans a message that begins with its first line.
+    pub(crate) fn scan(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
+        let line_end = memchr(b'\n', bytes).ok_or(ParseError::StartLine)?;
+        let line = strip_cr(bytes.get(..line_end).unwrap_or_default());
+        let (first_line, start_fault) = start_line::parse(line).ok_or(ParseError::StartLine)?;
+        self.start = by_offsets(bytes, first_line);
+        self.start_fault = start_fault;
+        self.rows = Vec::with_capacity(USUAL_ROWS);
+        let mut at = line_end + 1;
+        self.headers_start = at as u32;
+        loop {
+            let empty_line = match bytes.get(at..).unwrap_or_default() {
+                [b'\r', b'\n', ..] => 2,
+                [b'\n', ..] => 1,
+                _ => 0,
+            };
+            if empty_line > 0 {
+                self.headers_end = at as u32;
+                self.find_body(bytes, at + empty_line);
+                return Ok(());
+            }
+            at += self.add_row(bytes, at)?;
+        }
+    }
+
     /// Indexes the row at `at` and returns its length.
     #[inline]
     fn add_row(&mut self, bytes: &[u8], at: usize) -> Result<usize, ParseError> {
@@ -161,7 +164,8 @@ impl Index {
             return Err(ParseError::TooLarge);
         }
         let row = bytes.get(at..).ok_or(ParseError::Header)?;
-        let colon = memchr(b':', row).ok_or(ParseError::Header)?;
+        // Names are too short for memchr to earn its call.
+        let colon = row.iter().position(|&b| b == b':').ok_or(ParseError::Header)?;
         let (name, name_len) = name_of(row.get(..colon).unwrap_or_default())?;
         if name != HeaderName::Other {
             let bit = bit(name);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::grammar::{Scan, element_len, is_lws, is_token, number, trim};
-use crate::index::{self, Index, Row, Span, Start};
+use crate::index::{self, Index, MAX_SIZE, Row, Span, Start};
 use crate::{Fault, HeaderName, Method, NameAddr, Params, ParseError, Transport, Uri, Via, validate};
 
 /// First line.
@@ -118,8 +118,12 @@ impl Message {
         if bytes.first() == Some(&0) && bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
             return Err(ParseError::KeepAlive);
         }
-        let index = index::scan(bytes)?;
-        Ok(Message { buf: bytes.into(), index, remembered: OnceLock::new() })
+        if bytes.len() > MAX_SIZE {
+            return Err(ParseError::TooLarge);
+        }
+        let mut message = Message { buf: bytes.into(), index: Index::new(), remembered: OnceLock::new() };
+        message.index.scan(&message.buf)?;
+        Ok(message)
     }
 
     /// What RFC 3261 asks of every message before it is worked on: start line, Via, From, To, Call-ID, CSeq
