@@ -68,7 +68,7 @@ pub fn create(name: &str) -> Option<Box<dyn Module>> {
     }
 }
 
-/// The modules that add functions, for documentation and for "did you mean".
+/// All modules, those that are only accepted last; for documentation and for "did you mean".
 pub fn names() -> impl Iterator<Item = &'static str> {
-    MODULES.iter().map(|(n, _)| *n)
+    MODULES.iter().map(|(n, _)| *n).chain(accepted::names())
 }

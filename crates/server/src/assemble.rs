@@ -118,7 +118,7 @@ fn set_param(config: &Config, p: &cfg::ModParam, module: &mut dyn Module, found:
         let (takes, hint) = match (&value, row.kind) {
             (ParamValue::Int(i), _) => ("a string", format!("write \"{i}\"")),
             (ParamValue::Str(s), _) if s.parse::<i64>().is_ok() => ("a number", format!("write {s}")),
-            _ => ("a number", "write it without quotes".to_owned()),
+            _ => ("a number", "a number stands without quotes".to_owned()),
         };
         let message =
             format!("parameter '{}' of module {name} takes {takes}, not {}", p.name, value.describe());

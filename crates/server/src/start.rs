@@ -96,6 +96,7 @@ fn prepare(args: &RunArgs, open: bool, found: &mut Vec<Diagnostic>) -> Option<Pr
     let listeners: Vec<_> = wanted.iter().map(|w: &Wanted| w.listener.clone()).collect();
     let modules = loaded.set_up(&config, &core_config, &listeners, clock::now(), found);
     let script = engine::python_settings(&config, found);
+    in_reading_order(&config, found);
     let core = core(core_config, listeners, modules);
     Some(Prepared {
         script: script?,
@@ -114,6 +115,12 @@ fn core(config: CoreConfig, listeners: Vec<script::Listener>, modules: Vec<Arc<d
         statistics: Statistics::default(),
         callbacks: Callbacks::default(),
     })
+}
+
+/// Findings of all checks in the order an operator reads the files; those about no file of the configuration come last.
+fn in_reading_order(config: &Config, found: &mut [Diagnostic]) {
+    let file = |d: &Diagnostic| config.files.iter().position(|f| *f == d.file).unwrap_or(usize::MAX);
+    found.sort_by_key(|d| (file(d), d.line, d.column));
 }
 
 /// Prints findings and their number; returns the number of errors.

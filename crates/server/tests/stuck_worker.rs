@@ -1,0 +1,67 @@
+//! A worker that is stuck in the script delays neither what it has read nor what it has printed.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use common::{Server, kill};
+
+/// INFO waits until somebody writes to the pipe; everything else is answered at once.
+const SCRIPT: &str = "
+import os, KSR
+PIPE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'pipe')
+class Handler:
+    def child_init(self, rank):
+        return 0
+    def ksr_request_route(self, msg):
+        if msg.Method == 'INFO':
+            open(PIPE).read()
+        KSR.sl.send_reply(200, 'OK')
+        return 1
+def mod_init():
+    if not os.path.exists(PIPE):
+        os.mkfifo(PIPE)
+    return Handler()
+";
+
+fn release(server: &Server) {
+    let mut pipe =
+        std::fs::OpenOptions::new().write(true).open(server.folder.path().join("pipe")).expect("pipe");
+    pipe.write_all(b"x").expect("release");
+}
+
+#[test]
+fn datagrams_behind_a_stuck_one_go_to_another_worker() {
+    let server = Server::start("children=2", SCRIPT);
+    let phone = server.phone();
+    // While the process is stopped datagrams gather, so that one worker reads all of them at once.
+    kill(server.pid(), "STOP");
+    phone.send("INFO", "stuck");
+    let wanted: BTreeSet<String> = (0..10).map(|n| format!("free-{n}")).collect();
+    wanted.iter().for_each(|id| phone.send("OPTIONS", id));
+    kill(server.pid(), "CONT");
+    let answered: BTreeSet<String> = (0..10).map(|_| phone.reply().1).collect();
+    assert_eq!(answered, wanted, "all but the stuck one");
+    assert!(server.statistic("taken_over_datagrams") > 0);
+    release(&server);
+    assert_eq!(phone.reply(), (200, "stuck".into()));
+    assert_eq!(server.end().0, 0);
+}
+
+#[test]
+fn replies_before_a_stuck_one_leave() {
+    let server = Server::start("children=1", SCRIPT);
+    let phone = server.phone();
+    kill(server.pid(), "STOP");
+    phone.send("OPTIONS", "before");
+    phone.send("INFO", "stuck");
+    phone.send("OPTIONS", "after");
+    kill(server.pid(), "CONT");
+    assert_eq!(phone.reply(), (200, "before".into()));
+    assert!(server.statistic("relieved_workers") > 0);
+    release(&server);
+    assert_eq!(phone.reply(), (200, "stuck".into()));
+    // The only worker comes back to what was taken over from it.
+    assert_eq!(phone.reply(), (200, "after".into()));
+}
