@@ -139,8 +139,8 @@ impl Domain {
         let hash = self.hash(aor);
         let mut guard = self.lock(hash);
         let shard = &mut *guard;
-        let same = |r: &Box<Record>| r.hash == hash && &*r.aor == aor;
-        let Some(record) = shard.records.find_mut(spread(hash), same) else {
+        let same = |r: &Record| r.hash == hash && &*r.aor == aor;
+        let Some(record) = shard.records.find_mut(spread(hash), |r| same(r)) else {
             let mut record = Record::new(hash);
             let result = f(&mut Entry { domain: self, record: &mut record });
             if !record.contacts().is_empty() {
@@ -154,7 +154,7 @@ impl Domain {
         let result = f(&mut Entry { domain: self, record });
         let (after, slot, at) = (record.contacts().len() as i64, record.slot, record.deadline());
         if after == 0 {
-            if let Ok(found) = shard.records.find_entry(spread(hash), same) {
+            if let Ok(found) = shard.records.find_entry(spread(hash), |r| same(r)) {
                 found.remove();
             }
             shard.expiry.remove(slot, &mut moves(&mut shard.records));

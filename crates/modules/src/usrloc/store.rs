@@ -74,7 +74,7 @@ impl Row {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// It is new or was refreshed.
-    Write(Row),
+    Write(Box<Row>),
     /// It is gone: its record id.
     Delete(Vec<u8>),
 }
@@ -229,10 +229,10 @@ mod tests {
             ..Row::default()
         };
         let (short, long, always) = (row("uloc-1", 100), row("uloc-2", 300), row("uloc-3", PERMANENT));
-        let changes = [short.clone(), long.clone(), always.clone()].map(Change::Write);
+        let changes = [short.clone(), long.clone(), always.clone()].map(|row| Change::Write(Box::new(row)));
         assert_eq!(store.write("location", &changes), Ok(()));
         let refreshed = Row { expires: 400, ..long };
-        assert_eq!(store.write("location", &[Change::Write(refreshed.clone())]), Ok(()));
+        assert_eq!(store.write("location", &[Change::Write(Box::new(refreshed.clone()))]), Ok(()));
         let load = |now| {
             let mut rows = Vec::new();
             assert_eq!(store.load("location", now, &mut |r| rows.push(r)), Ok(()));
