@@ -272,7 +272,8 @@ fn number(word: &str) -> Option<Option<i64>> {
 /// Length of the pseudo-variable at the beginning of `text`, and whether its brackets are closed on the line.
 fn pv_length(text: &str) -> (usize, bool) {
     let after = |n: usize| text.get(n..).unwrap_or("");
-    if text.starts_with("$$") {
+    // `$?` is the last return code.
+    if text.starts_with("$$") || text.starts_with("$?") {
         return (2, true);
     }
     let name = word_length(after(1));

@@ -242,10 +242,15 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        match suggest(word, self.config.defines.iter().map(|d| d.name.as_str())) {
+        match self.near_define(word) {
             Some(near) => Some(format!("did you mean '{near}'?")),
             None => Some(format!("'{word}' is not defined; a string needs quotes: \"{word}\"")),
         }
+    }
+
+    /// The define of the configuration that `word` may be a slip of.
+    fn near_define(&self, word: &str) -> Option<&str> {
+        suggest(word, self.config.defines.iter().filter(|d| d.span.is_some()).map(|d| d.name.as_str()))
     }
 
     /// `name = value` of a core parameter; the name is taken.
@@ -254,8 +259,8 @@ impl Parser<'_> {
             return self.indexed(row, name);
         }
         let optional = matches!(row.kind, ParamKind::Path | ParamKind::Engine);
-        let stringly = optional && self.peek().is_some_and(|t| t.kind == TokenKind::Str);
-        if !self.take("=") && !stringly {
+        let follows = optional && self.peek().is_some_and(|t| !t.newline_before && !t.is(";"));
+        if !self.take("=") && !follows {
             let span = self.behind();
             let hint = format!("{} = {}", name.text, row.kind.describe());
             self.error(span, format!("'=' expected after '{}'", name.text)).hint = Some(hint);
@@ -307,10 +312,9 @@ impl Parser<'_> {
                     .or_else(|| self.word_hint(token))
             }
             (ParamKind::Uint | ParamKind::Int | ParamKind::Port, TokenKind::Ident) => {
-                let near = suggest(&token.text, self.config.defines.iter().map(|d| d.name.as_str()));
-                near.map(|near| format!("did you mean '{near}'?"))
+                self.near_define(&token.text).map(|near| format!("did you mean '{near}'?"))
             }
-            (_, TokenKind::Ident) => self.word_hint(token),
+            (ParamKind::Str | ParamKind::Path | ParamKind::Engine, TokenKind::Ident) => self.word_hint(token),
             (ParamKind::Str | ParamKind::Path | ParamKind::Engine, TokenKind::Int(_)) => {
                 Some(format!("a string needs quotes: \"{}\"", token.text))
             }

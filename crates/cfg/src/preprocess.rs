@@ -24,7 +24,7 @@ const MAX_INCLUDE_DEPTH: usize = 10;
 /// Defines inside of defines.
 const MAX_EXPANSION_DEPTH: usize = 32;
 /// More tokens than any real configuration has; bounds defines that double themselves.
-const MAX_TOKENS: usize = 4_000_000;
+const MAX_TOKENS: usize = 250_000;
 /// A longer file is not a configuration.
 const MAX_FILE_SIZE: u64 = 64 << 20;
 
@@ -107,7 +107,13 @@ impl<'a> Preprocessor<'a> {
         for (name, value) in &options.defines {
             let text = value.as_ref().map_or_else(|| name.clone(), |v| format!("{name}={v}"));
             let span = self.argument(&text);
-            self.define(name, value.clone(), span, directives::Mode::New);
+            if directives::is_name(name) {
+                self.define(name, value.clone(), span, directives::Mode::New);
+            } else {
+                let message = format!("'{name}' cannot be the name of a define");
+                self.found.error(self.sources, span, message).hint =
+                    Some("use letters, digits and '_'".into());
+            }
         }
         for (kind, rule) in &options.substs {
             let span = self.argument(rule);
@@ -184,7 +190,8 @@ impl<'a> Preprocessor<'a> {
     }
 
     fn active(&self) -> bool {
-        self.conditionals.iter().all(|c| c.active)
+        // An inner one is active only if the outer one is.
+        self.conditionals.last().is_none_or(|c| c.active)
     }
 
     fn scan(&mut self, input: &Input) {
@@ -223,13 +230,12 @@ impl<'a> Preprocessor<'a> {
                 long_string = Some(span);
             }
             if self.tokens.len() >= MAX_TOKENS {
-                if !std::mem::replace(&mut self.overflow, true) {
-                    self.found.error(
-                        self.sources,
-                        span,
-                        format!("more than {MAX_TOKENS} tokens: a define probably repeats itself"),
-                    );
-                }
+                self.overflow(
+                    span,
+                    format!("more than {MAX_TOKENS} tokens: a define probably repeats itself"),
+                );
+            }
+            if self.overflow {
                 return;
             }
             match raw.kind {
@@ -246,16 +252,21 @@ impl<'a> Preprocessor<'a> {
     fn report_fault(&mut self, raw: &Raw, span: Span, long_string: Option<Span>) {
         match raw.fault {
             None => {}
-            Some(Fault::UnclosedString) => {
-                let hint = match long_string {
-                    Some(long) => format!(
-                        "the string that begins on line {} runs over several lines: is its closing quote missing?",
-                        self.sources.locate(long).line
-                    ),
-                    None => "add the closing quote".into(),
-                };
-                self.found.error(self.sources, span, "this string is not closed").hint = Some(hint);
-            }
+            Some(Fault::UnclosedString) => match long_string {
+                // An earlier string has probably swallowed a line or more.
+                Some(long) => {
+                    let line = self.sources.locate(span).line;
+                    let hint = format!(
+                        "it runs over several lines, and then no quote is left for the string on line {line}"
+                    );
+                    self.found.error(self.sources, long, "this string is probably not closed").hint =
+                        Some(hint);
+                }
+                None => {
+                    self.found.error(self.sources, span, "this string is not closed").hint =
+                        Some("add the closing quote".into());
+                }
+            },
             Some(Fault::UnclosedPv) => {
                 self.found.error(
                     self.sources,
@@ -277,17 +288,20 @@ impl<'a> Preprocessor<'a> {
             None | Some(None) => self.emit(raw, span, gap),
             Some(Some(value)) => {
                 if self.expanding.len() >= MAX_EXPANSION_DEPTH {
-                    self.found.error(
-                        self.sources,
-                        span,
-                        format!("the defines behind '{}' are nested too deeply", raw.text),
-                    );
+                    self.overflow(span, format!("the defines behind '{}' are nested too deeply", raw.text));
                     return;
                 }
                 self.expanding.push(raw.text);
                 self.scan(&Input { text: value.as_str().into(), file: span.file, used_at: Some(span), gap });
                 self.expanding.pop();
             }
+        }
+    }
+
+    /// Nothing more is read: defines have grown beyond every bound.
+    fn overflow(&mut self, span: Span, message: String) {
+        if !std::mem::replace(&mut self.overflow, true) {
+            self.found.error(self.sources, span, message);
         }
     }
 

@@ -368,6 +368,7 @@ impl<'a> Body<'a> {
         let fine = match first.kind {
             TokenKind::Pv => {
                 self.pos += 1;
+                self.members();
                 if self.take("=") {
                     self.expression()
                 } else {
@@ -393,10 +394,10 @@ impl<'a> Body<'a> {
             None => true,
             Some(next) if next.is(";") || next.is("}") => true,
             Some(next) if next.is("(") => {
-                if !self.group() {
+                if !self.arguments(true) {
                     return false;
                 }
-                // `return (1) + 2;`, `@a(..) = ..` and the like.
+                // `return (1) + 2;` and the like.
                 !is_binary(self.peek()) || self.continue_expression()
             }
             Some(_) if first.is("@") => {
@@ -407,9 +408,9 @@ impl<'a> Body<'a> {
                 self.pos += 1;
                 self.expression()
             }
-            Some(_) if matches!(first.text.as_str(), "return" | "drop") => self.expression(),
             // Forgotten ';': told by the caller.
-            Some(next) if next.newline_before || matches!(first.text.as_str(), "exit" | "break") => true,
+            Some(next) if next.newline_before || first.text == "break" => true,
+            Some(_) if matches!(first.text.as_str(), "return" | "drop" | "exit") => self.expression(),
             Some(next) => {
                 self.error(
                     next.span,
@@ -465,7 +466,11 @@ impl<'a> Body<'a> {
     }
 
     fn continue_expression(&mut self) -> bool {
-        while is_binary(self.peek()) {
+        while let Some(operator) = self.peek().filter(|t| is_binary(Some(t))) {
+            if operator.is("=") {
+                self.found.warning(self.sources, operator.span, "'=' inside of an expression").hint =
+                    Some("did you mean '=='?".into());
+            }
             self.pos += 1;
             if !self.operand() {
                 return false;
@@ -491,17 +496,20 @@ impl<'a> Body<'a> {
                 (TokenKind::Punct, "(") => {
                     let cast = next.is_some_and(|t| matches!(t.text.as_str(), "int" | "str" | "string"))
                         && self.tokens.get(self.pos + 2).is_some_and(|t| t.is(")"));
+                    if !cast {
+                        return self.arguments(false);
+                    }
+                    self.pos += 3;
+                }
+                (TokenKind::Punct, "[") => {
+                    // An IPv6 address, perhaps with a port.
                     if !self.group() {
                         return false;
                     }
-                    if !cast {
-                        return true;
-                    }
+                    self.members();
+                    return true;
                 }
-                (TokenKind::Punct, "@" | "[" | ":" | "/") => {
-                    if token.is("[") {
-                        return self.group();
-                    }
+                (TokenKind::Punct, "@") => {
                     self.pos += 1;
                     return self.peek().is_none() || self.postfix_operand();
                 }
@@ -517,26 +525,78 @@ impl<'a> Body<'a> {
     /// A word, number, string or variable with what belongs to it: `uri:host`, `10.0.0.1`, `f(x)`, `@a.b["c"]`.
     fn postfix_operand(&mut self) -> bool {
         self.pos += 1;
-        while let Some(token) = self.peek() {
-            let joined = !token.space_before && (token.is(".") || token.is(":"));
-            if joined
-                && self
-                    .tokens
-                    .get(self.pos + 1)
-                    .is_some_and(|t| matches!(t.kind, TokenKind::Ident | TokenKind::Int(_)))
-            {
-                self.pos += 2;
-            } else if (token.is("(") || token.is("["))
-                && self.previous().is_some_and(|t| t.kind == TokenKind::Ident || t.is("]"))
-            {
-                if !self.group() {
-                    return false;
+        loop {
+            self.members();
+            match self.peek() {
+                Some(t) if t.is("(") && self.previous().is_some_and(|t| t.kind == TokenKind::Ident) => {
+                    if !self.arguments(true) {
+                        return false;
+                    }
                 }
-            } else {
-                break;
+                Some(t)
+                    if t.is("[")
+                        && self.previous().is_some_and(|t| t.kind == TokenKind::Ident || t.is("]")) =>
+                {
+                    if !self.group() {
+                        return false;
+                    }
+                }
+                _ => return true,
             }
         }
-        true
+    }
+
+    /// `.word` and `:word`, joined without blanks.
+    fn members(&mut self) {
+        while self.peek().is_some_and(|t| !t.space_before && (t.is(".") || t.is(":")))
+            && self
+                .tokens
+                .get(self.pos + 1)
+                .is_some_and(|t| matches!(t.kind, TokenKind::Ident | TokenKind::Int(_) | TokenKind::Str))
+        {
+            self.pos += 2;
+        }
+        // `$x?` asks whether $x is there.
+        self.take("?");
+    }
+
+    /// `(a, b)`: arguments of a call, or one expression between brackets.
+    fn arguments(&mut self, call: bool) -> bool {
+        let start = self.pos;
+        if !self.group() {
+            return false;
+        }
+        // The brackets fit; now what is between them.
+        let end = std::mem::replace(&mut self.pos, start + 1);
+        if call && self.peek_is(")") {
+            self.pos = end;
+            return true;
+        }
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            let span = self.here();
+            self.error(span, "brackets are nested too deeply");
+            self.depth -= 1;
+            return false;
+        }
+        let fine = loop {
+            if !self.expression() {
+                break false;
+            }
+            if call && self.take(",") {
+                continue;
+            }
+            if self.take(")") {
+                break true;
+            }
+            let span = self.here();
+            let expected = if call { "',' or ')'" } else { "an operator or ')'" };
+            let seen = self.peek().map_or_else(String::new, Token::described);
+            self.error(span, format!("{expected} expected before {seen}"));
+            break false;
+        };
+        self.depth -= 1;
+        fine
     }
 
     /// From `(` or `[` to its partner.

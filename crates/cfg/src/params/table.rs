@@ -36,7 +36,7 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("maxsndbuffer", &[], Uint, "Upper bound in bytes for the kernel's UDP send buffer; default 262144."),
 
     // Processes and the system
-    row("children", &["workers"], Uint, "UDP workers for each socket; default 8."),
+    row("children", &[], Uint, "UDP workers for each socket; default 8."),
     row("socket_workers", &[], Uint, "Workers of the next `listen` only."),
     row("fork", &[], Bool, "Starts several workers; no is for debugging; default yes."),
     row("fork_delay", &[], Uint, "Microseconds to wait before each worker is started; default 0."),
@@ -45,13 +45,13 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("group", &["gid"], Word, "Group to run as."),
     row("chroot", &[], Word, "Folder that becomes the root of the file system."),
     row("workdir", &["wdir"], Word, "Working directory."),
-    row("rundir", &["runtime_dir"], Word, "Folder for control sockets; default /var/run/kamailio."),
-    row("open_files_limit", &["open_fd_limit"], Uint, "Number of file descriptors to ask the system for."),
-    row("disable_core_dump", &["disable_core"], Bool, "No core dump after a crash; default no."),
+    row("rundir", &[], Word, "Folder for control sockets; default /var/run/kamailio."),
+    row("open_files_limit", &[], Uint, "Number of file descriptors to ask the system for."),
+    row("disable_core_dump", &[], Bool, "No core dump after a crash; default no."),
     row("exit_timeout", &["ser_kill_timeout"], Uint, "Seconds that shutting down may take; default 60."),
     row("server_id", &[], Int, "Number of this server among others; default 0."),
     row("description", &[], Str, "Free text about this server."),
-    row("verbose_startup", &["ksr_verbose_startup"], Bool, "Prints the sockets and aliases at start; default no."),
+    row("verbose_startup", &[], Bool, "Prints the sockets and aliases at start; default no."),
     row("wait_worker1_mode", &[], Uint, "1 starts other workers only after the first is ready; default 0."),
     row("wait_worker1_time", &[], Uint, "Microseconds to wait for the first worker; default 4000000."),
     row("wait_worker1_usleep", &[], Uint, "Microseconds between looks at the first worker; default 100000."),
@@ -73,7 +73,7 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("shm_force_alloc", &[], Bool, "Touches all shared memory at start; default no."),
 
     // Logging
-    row("debug", &["loglevel"], Int, "Log level: -5 alerts only, -1 errors, 0 notices, 2 information, 3 everything; default 0."),
+    row("debug", &[], Int, "Log level: -5 alerts only, -1 errors, 0 notices, 2 information, 3 everything; default 0."),
     row("log_stderror", &[], Bool, "Logs to standard error instead of syslog; default no."),
     row("log_facility", &[], Ident, "Syslog facility such as LOG_DAEMON or LOG_LOCAL0."),
     row("log_name", &[], Str, "Name under which syslog shows the messages."),
@@ -99,9 +99,6 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("mem_status_mode", &[], Int, "1 lists allocated fragments in memory reports; default 0."),
     row("mem_summary", &[], Int, "Bits that choose the memory report at exit; default 3."),
     row("mem_add_size", &[], Uint, "Bytes added to every allocation; default 0."),
-    row("mem_dump_pkg", &[], Int, "Process whose private memory is reported."),
-    row("mem_dump_shm", &[], Int, "1 reports shared memory."),
-    row("statistics", &[], Str, "Deprecated way to declare statistics."),
     row("stats_name_separator", &[], Str, "Character between the parts of a statistic's name; default \"_\"."),
 
     // SIP
@@ -139,7 +136,6 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("pv_cache_action", &[], Uint, "1 removes old names when the cache is full; default 0."),
     row("rpc_exec_delta", &[], Uint, "Seconds after the start before RPC commands run; default 0."),
     row("coreparam", &[], Indexed, "Further parameters: `coreparam[random_engine] = \"fast\"`."),
-    row("timer_sanity_check", &[], Bool, "Checks the list of timers now and then; default no."),
     row("udp_receiver_mode", &[], Uint, "0 one process reads a socket at a time, 1 threads read it, 2 both; default 0."),
     row("loadpath", &["mpath"], Path, "Folders to search modules in, separated by ':'."),
 
@@ -174,8 +170,7 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("dns_retr_no", &[], Uint, "Times a query is repeated; default from the system."),
     row("dns_servers_no", &[], Uint, "Name servers to use of those the system names; default all."),
     row("dns_use_search_list", &[], Bool, "Uses the search list of resolv.conf; default yes."),
-    row("dns_search_full_match", &["dns_search_fmatch"], Bool, "Checks that what the search list appended is in the answer; default yes."),
-    row("dns_reinit", &[], Bool, "Reads resolv.conf again."),
+    row("dns_search_full_match", &[], Bool, "Checks that what the search list appended is in the answer; default yes."),
     row("dns_naptr_ignore_rfc", &[], Bool, "Uses the own preferences instead of those of NAPTR records; default yes."),
     row("dns_slow_query_ms", &[], Uint, "Milliseconds; a query that takes longer is logged; default 0."),
     row("use_dns_cache", &["dns_use_cache"], Bool, "Keeps answers of name servers; default yes."),
@@ -201,8 +196,7 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
 
     // TCP
     row("disable_tcp", &[], Bool, "No TCP; default no."),
-    row("enable_tcp", &[], Bool, "TCP; default yes."),
-    row("tcp_children", &["tcp_workers"], Uint, "Workers for TCP and TLS; default as `children`."),
+    row("tcp_children", &[], Uint, "Workers for TCP and TLS; default as `children`."),
     row("tcp_main_threads", &[], Uint, "Threads that hand out TCP connections; default 1."),
     row("tcp_max_connections", &[], Uint, "TCP connections at one time; default 2048."),
     row("tcp_connection_lifetime", &[], Int, "Seconds that an idle connection is kept; default 120."),
@@ -216,8 +210,6 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("tcp_conn_wq_max", &[], Uint, "Bytes queued for one connection; default 32768."),
     row("tcp_wq_max", &[], Uint, "Bytes queued for all connections; default 10485760."),
     row("tcp_wq_blk_size", &[], Uint, "Bytes of one block of a send queue; default 2100."),
-    row("tcp_wq_timeout", &["tcp_conn_wq_timeout"], Uint, "Seconds that queued data may wait."),
-    row("tcp_connect_wait", &[], Bool, "Waits with sending until a pending connection is there; default yes."),
     row("tcp_no_connect", &[], Bool, "Never opens connections, only accepts; default no."),
     row("tcp_accept_aliases", &[], Bool, "Honours the Via parameter `alias`; default no."),
     row("tcp_accept_haproxy", &[], Bool, "Reads HAProxy's PROXY header on new connections; default no."),
@@ -230,14 +222,14 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("tcp_clone_rcvbuf", &[], Uint, "1 copies the receive buffer before routing; default 0."),
     row("tcp_defer_accept", &[], Uint, "Seconds that the system waits for data before it reports a connection; default 0."),
     row("tcp_delayed_ack", &[], Bool, "Delays TCP acknowledgements at connect; default yes where possible."),
-    row("tcp_fd_cache", &["tcp_opt_fd_cache"], Bool, "Keeps descriptors of recently used connections; default yes."),
+    row("tcp_fd_cache", &[], Bool, "Keeps descriptors of recently used connections; default yes."),
     row("tcp_keepalive", &[], Bool, "TCP keep-alive; default yes."),
     row("tcp_keepcnt", &[], Uint, "Keep-alive probes before a connection is given up."),
     row("tcp_keepidle", &[], Uint, "Seconds of silence before keep-alive begins."),
     row("tcp_keepintvl", &[], Uint, "Seconds between keep-alive probes."),
     row("tcp_linger2", &[], Uint, "Seconds that closed connections linger."),
     row("tcp_listen_backlog", &[], Uint, "Connections that wait to be accepted; default 1024."),
-    row("tcp_poll_method", &["poll_method"], Word, "How sockets are watched: epoll_et, epoll_lt, poll, select, kqueue."),
+    row("tcp_poll_method", &[], Word, "How sockets are watched: epoll_et, epoll_lt, poll, select, kqueue."),
     row("tcp_rd_buf_size", &[], Uint, "Bytes of the receive buffer of a connection; default 4096."),
     row("tcp_reuse_port", &[], Bool, "Own connections use the port that is listened on; default no."),
     row("tcp_script_mode", &[], Int, "1 keeps a connection open after a message that could not be parsed; default 0."),
@@ -245,8 +237,6 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("tcp_source_ipv6", &[], Ipv6, "Source address of own IPv6 connections."),
     row("tcp_syncnt", &[], Uint, "SYN packets before connecting fails."),
     row("tcp_wait_data", &[], Int, "Milliseconds to wait for data on a handed-over connection; default 5000."),
-    row("tcp_alias_flags", &[], Uint, "What happens when an alias of a connection exists already; default 0."),
-    row("tcp_new_conn_alias_flags", &[], Uint, "The same for new connections; default 0."),
 
     // TLS
     row("disable_tls", &["tls_disable"], Bool, "No TLS; default yes."),
@@ -267,7 +257,7 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     // SCTP
     row("disable_sctp", &[], Bool, "No SCTP; default no if the system has it."),
     row("enable_sctp", &[], Uint, "1 SCTP, 0 none, 2 if the module sctp is loaded; default 2."),
-    row("sctp_children", &["sctp_workers"], Uint, "Workers for SCTP; default as `children`."),
+    row("sctp_children", &[], Uint, "Workers for SCTP; default as `children`."),
     row("sctp_socket_rcvbuf", &["sctp_socket_receive_buffer"], Uint, "Bytes of the receive buffer."),
     row("sctp_socket_sndbuf", &["sctp_socket_send_buffer"], Uint, "Bytes of the send buffer."),
     row("sctp_autoclose", &[], Uint, "Seconds before an idle association is closed; default 180."),
@@ -289,4 +279,4 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("sctp_max_burst", &[], Uint, "Packets of one burst."),
 ];
 
-const ROWS_LEN: usize = 254;
+const ROWS_LEN: usize = 244;

@@ -30,7 +30,12 @@ impl Parser<'_> {
         if let Some(first) = self.config.route(block.kind, &block.name) {
             let place = self.sources.locate(first.span);
             let message = format!("'{}' is there already ({place})", block.title());
-            self.error(span, message).hint = Some("delete one of the two".into());
+            let hint = "delete one of the two";
+            // Kamailio refuses a second block of one name, but not a second request_route or reply_route.
+            match block.name.is_empty() {
+                true => self.warning(span, message).hint = Some(hint.into()),
+                false => self.error(span, message).hint = Some(hint.into()),
+            }
         }
         self.config.routes.push(block);
     }
@@ -66,7 +71,9 @@ impl Parser<'_> {
         };
         if name.is_empty() {
             self.error(span, "the route has no name between the brackets");
-        } else if matches!(keyword, RouteKind::Request | RouteKind::Reply) {
+            return None;
+        }
+        if matches!(keyword, RouteKind::Request | RouteKind::Reply) {
             let other = if keyword == RouteKind::Reply { "onreply_route" } else { "route" };
             self.error(span, format!("'{}' takes no name", keyword.keyword())).hint =
                 Some(format!("did you mean '{other}[{name}]'?"));

@@ -103,9 +103,9 @@ impl Parser<'_> {
             match token.text.as_str() {
                 "advertise" | "ADVERTISE" => {
                     self.pos += 1;
-                    let Some((text, span)) =
-                        self.joined().filter(|(text, _)| text != "name" && text != "virtual")
-                    else {
+                    let next = self.peek().filter(|t| !(t.newline_before && self.starts_statement(self.pos)));
+                    let there = next.is_some_and(|t| !t.is_ident("name") && !t.is_ident("virtual"));
+                    let Some((text, span)) = there.then(|| self.joined()).flatten() else {
                         self.error(token.span, "an address is expected after 'advertise'").hint =
                             Some("advertise 203.0.113.1:5060".into());
                         continue;

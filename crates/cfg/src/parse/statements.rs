@@ -53,7 +53,7 @@ impl Parser<'_> {
         let mut options = String::new();
         if bracket {
             if self.take(",") {
-                let Some(given) = self.string("options such as \"g\"") else { return };
+                let Some(given) = self.string("a string of options such as \"g\"") else { return };
                 options = given.text;
             }
             if !self.take(")") {

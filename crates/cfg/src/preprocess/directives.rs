@@ -107,8 +107,9 @@ impl Preprocessor<'_> {
                 }
             }
             "ifdef" | "ifndef" | "ifexp" => {
-                let truth = self.condition(word, rest, name, input);
-                self.open_conditional(word, name, truth);
+                if let Some(truth) = self.condition(word, rest, name, input) {
+                    self.open_conditional(word, name, truth);
+                }
             }
             "else" | "endif" => self.close_conditional(word, rest, name, input),
             "subst" => self.subst_line(SubstKind::Subst, rest, name, input),
@@ -140,7 +141,9 @@ impl Preprocessor<'_> {
         let id = text.get(..length).unwrap_or("");
         let span = input.span(start, start + length);
         if id.is_empty() || id.starts_with('#') || id.starts_with("//") {
-            self.found.error(self.sources, name, "the name to define is missing");
+            let found =
+                self.found.warning(self.sources, name, "the name is missing: the line is read as a comment");
+            found.hint = Some("put a name behind the directive".into());
             return None;
         }
         if let Some(bad) = id.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
@@ -185,23 +188,21 @@ impl Preprocessor<'_> {
         Some((id, span))
     }
 
-    fn condition(&mut self, word: &str, rest: &Rest, name: Span, input: &Input) -> bool {
+    fn condition(&mut self, word: &str, rest: &Rest, name: Span, input: &Input) -> Option<bool> {
         if word == "ifexp" {
             let text = strip_comment(&rest.text);
             let defines = &self.defines;
             return match expression::evaluate(text, &|id| lookup(defines, id)) {
-                Ok(value) => value.is_true(),
+                Ok(value) => Some(value.is_true()),
                 Err((at, why)) => {
                     let at = rest.start + at.min(text.len());
                     self.found.error(self.sources, input.span(at, at + 1), why);
-                    false
+                    Some(false)
                 }
             };
         }
-        match self.single_name(word, rest, name, input) {
-            Some((id, _)) => self.defines.is_defined(&id) == (word == "ifdef"),
-            None => false,
-        }
+        let (id, _) = self.single_name(word, rest, name, input)?;
+        Some(self.defines.is_defined(&id) == (word == "ifdef"))
     }
 
     fn open_conditional(&mut self, word: &str, opened: Span, truth: bool) {
@@ -370,6 +371,10 @@ fn lookup(defines: &super::Defines, id: &str) -> Option<Value> {
 
 fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+pub(super) fn is_name(id: &str) -> bool {
+    !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn is_comment(text: &str) -> bool {
