@@ -238,6 +238,12 @@ pub fn parse_listen_argument(text: &str) -> Result<Vec<Listen>, String> {
     Ok(sockets)
 }
 
+/// Reads the argument of `--alias`: `[proto:]host[:port]`.
+pub fn parse_alias_argument(text: &str) -> Result<Alias, String> {
+    let Address { proto, host, port, .. } = Address::parse(text.trim())?;
+    Ok(Alias { proto, host, port, span: Span::default() })
+}
+
 /// `udp:(a,b):5060` is `udp:a:5060` and `udp:b:5060`.
 pub(crate) fn expand_list(text: &str) -> Result<Vec<String>, String> {
     let Some((before, rest)) = text.split_once('(') else { return Ok(vec![text.to_owned()]) };

@@ -31,13 +31,13 @@ mod value;
 
 use std::path::Path;
 
-pub use address::{Advertise, Alias, Listen, Proto, parse_listen_argument};
+pub use address::{Advertise, Alias, Listen, Proto, parse_alias_argument, parse_listen_argument};
 pub use config::{Config, EngineChoice};
 pub use diagnostic::{Diagnostic, Severity, suggest};
 pub use engine::Engine;
 pub use lex::{Token, TokenKind};
 pub use modules::{LoadModule, ModParam, module_name};
-pub use params::{CoreParam, ParamKind, core_param, core_params};
+pub use params::{CoreParam, ParamKind, core_param, core_params, core_params_markdown};
 pub use preprocess::{Define, Defines};
 pub use route::{Case, RouteBlock, RouteKind, Statement};
 pub use source::{Location, Sources, Span};

@@ -32,10 +32,11 @@ fn every_mistake_is_told_with_its_place() {
 
 #[test]
 fn a_missing_file_is_one_error() {
-    let found = trunkline_cfg::load(Path::new("/nonexistent/kamailio.cfg"), &Options::default()).unwrap_err();
+    let found = trunkline_cfg::load(Path::new("/nonexistent/kamailio.cfg"), &Options::default())
+        .expect_err("it cannot be read");
     let told: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(told, ["/nonexistent/kamailio.cfg: error: cannot read the file: No such file or directory"]);
-    let found = trunkline_cfg::load(Path::new("/"), &Options::default()).unwrap_err();
+    let found = trunkline_cfg::load(Path::new("/"), &Options::default()).expect_err("it cannot be read");
     assert_eq!(found.first().map(|d| d.message.as_str()), Some("cannot read the file: it is a directory"));
 }
 

@@ -92,7 +92,7 @@ fn swallow(text: &str) -> (Config, Vec<Diagnostic>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text(text in "(?s).{0,200}") {

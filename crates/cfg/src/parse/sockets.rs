@@ -56,8 +56,7 @@ impl Parser<'_> {
 
     pub(super) fn listen(&mut self) {
         let workers = self.workers.take();
-        loop {
-            let Some((text, span)) = self.joined() else { break };
+        while let Some((text, span)) = self.joined() {
             let first = self.config.listen.len();
             self.add_sockets(&text, span);
             let modifiers = self.modifiers();
@@ -143,8 +142,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn alias(&mut self) {
-        loop {
-            let Some((text, span)) = self.joined() else { break };
+        while let Some((text, span)) = self.joined() {
             match Address::parse(&text) {
                 Ok(address) => {
                     let Address { proto, host, port, .. } = address;

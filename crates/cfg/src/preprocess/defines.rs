@@ -19,8 +19,16 @@ impl Define {
     /// The value without quotes around it, as `$def(NAME)` gives it.
     pub fn unquoted(&self) -> Option<&str> {
         let value = self.value.as_deref()?.trim();
-        let inner = |quote| value.strip_prefix(quote).and_then(|v| v.strip_suffix(quote));
-        Some(inner('"').or_else(|| inner('\'')).unwrap_or(value))
+        let Some(quote) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+            return Some(value);
+        };
+        match value.get(1..).and_then(|inner| inner.split_once(quote)) {
+            // A comment may follow; more than one string stays as it is.
+            Some((inner, behind)) if behind.is_empty() || behind.trim_start().starts_with(['#', '/']) => {
+                Some(inner)
+            }
+            _ => Some(value),
+        }
     }
 }
 
