@@ -123,7 +123,12 @@ impl Config {
     /// Blocks beside a Python script, which nothing executes.
     fn ignored_blocks(&self) -> Vec<Diagnostic> {
         let warn = |block: &crate::route::RouteBlock| {
-            let message = format!("'{}' is read but not executed yet", block.title());
+            let message = match block.kind {
+                RouteKind::Reply => {
+                    "'reply_route' does not run: as in Kamailio, the script's ksr_reply_route does".to_owned()
+                }
+                _ => format!("'{}' is read but not executed yet", block.title()),
+            };
             self.diagnostic(Severity::Warning, block.span, message)
         };
         self.routes.iter().map(warn).collect()

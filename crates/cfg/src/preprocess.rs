@@ -384,9 +384,8 @@ impl<'a> Preprocessor<'a> {
     /// As Kamailio: as given, relative to the working directory, if there is such a file; else beside the including file.
     fn resolve(&self, name: &str) -> PathBuf {
         let given = Path::new(name);
-        let beside = self.open.last().and_then(|(open, _)| open.parent()).map(|dir| dir.join(given));
-        match beside {
-            Some(beside) if beside.exists() || !given.exists() => beside,
+        match self.open.last().and_then(|(open, _)| open.parent()) {
+            Some(folder) if !given.exists() => folder.join(given),
             _ => given.to_path_buf(),
         }
     }

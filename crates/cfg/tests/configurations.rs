@@ -110,3 +110,16 @@ fn statements_of_routes() {
     insta::assert_debug_snapshot!("request_route", request.body);
     assert_eq!(request.title(), "request_route");
 }
+
+#[test]
+fn includes_are_looked_for_in_the_working_directory_first() {
+    // The working directory of tests is the crate's folder.
+    let workdir = |include: &str| {
+        let text = format!("include_file \"{include}\"\n");
+        let config = trunkline_cfg::load_str(Path::new("tests/fixtures/good/x.cfg"), &text, &options());
+        config.ok().and_then(|c| c.str("workdir").map(str::to_owned))
+    };
+    assert_eq!(workdir("tests/fixtures/good/more/again.cfg").as_deref(), Some("/again"));
+    assert_eq!(workdir("more/again.cfg").as_deref(), Some("/again"));
+    assert_eq!(workdir("again.cfg"), None);
+}
