@@ -22,6 +22,7 @@ pub mod textops;
 pub mod textopsx;
 pub mod tm;
 pub mod tmx;
+mod uri_edit;
 pub mod usrloc;
 pub mod x;
 pub mod xlog;
