@@ -49,7 +49,7 @@ pub struct CtlArgs {
     /// The server's control socket. Default: /run/trunkline/trunkline.sock, else one in the user's runtime folder.
     #[arg(long = "ctl", value_name = "PATH", env = "TRUNKLINE_CTL")]
     pub socket: Option<PathBuf>,
-    /// Print the answer as it came.
+    /// Print the result as JSON; of a fault the whole answer.
     #[arg(long)]
     pub json: bool,
     /// Command, for example `core.uptime`; without one the commands are listed.

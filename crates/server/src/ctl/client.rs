@@ -23,10 +23,16 @@ pub fn run(args: &CtlArgs) -> ExitCode {
         Some(command) => {
             let params: Vec<Json> = args.args.iter().map(|a| parameter(a)).collect();
             match ask(args.socket.as_deref(), command, &params) {
-                Ok(answer) if args.json => {
-                    println!("{answer}");
-                    if answer.get("error").is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-                }
+                Ok(answer) if args.json => match (answer.get("result"), answer.get("error")) {
+                    (Some(result), None) => {
+                        println!("{result}");
+                        ExitCode::SUCCESS
+                    }
+                    _ => {
+                        println!("{answer}");
+                        ExitCode::FAILURE
+                    }
+                },
                 Ok(answer) => match answer.get("error") {
                     Some(e) => {
                         let code = e.get("code").cloned().unwrap_or_default();

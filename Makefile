@@ -1,0 +1,60 @@
+# Recipes of the house; `make` alone lists them. Packages that are missing are installed (Debian; root or sudo).
+
+CARGO ?= cargo
+CONFIG ?= examples/kamailio.cfg
+BUILD_PACKAGES = gcc pkg-config python3 python3-dev
+TEST_PACKAGES = $(BUILD_PACKAGES) sip-tester kamailio kamailio-python3-modules
+RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
+
+.PHONY: help run build test check lint generate fuzz bench conformance deps build-deps test-deps
+
+help:
+	@echo 'make run          build and start the server on udp:127.0.0.1:5060 (CONFIG=file for another configuration)'
+	@echo 'make test         all tests, with SIPp and the packaged Kamailio against the running server'
+	@echo 'make check        does it compile, everywhere'
+	@echo 'make lint         formatting, clippy, generated pages up to date'
+	@echo 'make generate     print docs/generated anew from the declarations'
+	@echo 'make conformance  the same scenarios through Trunkline and Kamailio'
+	@echo 'make fuzz         a minute of fuzzing for each target (SECONDS=60)'
+	@echo 'make bench        Trunkline against Kamailio: CPU per message, latency, memory'
+	@echo 'make deps         install the Debian packages all of this needs'
+
+run: build
+	$(RELEASE)/trunkline run -f $(CONFIG)
+
+build: build-deps
+	$(CARGO) build --release --locked -p trunkline-server
+
+test: test-deps
+	$(CARGO) build --locked -p trunkline-server
+	$(CARGO) test --locked --workspace
+
+check: build-deps
+	$(CARGO) check --locked --workspace --all-targets
+
+lint: build-deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(MAKE) --no-print-directory generate
+	git diff --exit-code -- docs/generated
+
+generate: build-deps
+	$(CARGO) run --locked -q -p trunkline-server -- generate docs/generated
+
+conformance: test-deps
+	$(CARGO) build --locked -p trunkline-server
+	SIP_TEST_SUBJECT=kamailio $(CARGO) test --locked -p trunkline-conformance --test scenarios
+	SIP_TEST_SUBJECT=trunkline $(CARGO) test --locked -p trunkline-conformance
+
+SECONDS ?= 60
+fuzz: build-deps
+	fuzz/run $(SECONDS)
+
+bench: build
+	benches/compare.py --trunkline $(RELEASE)/trunkline
+
+deps: test-deps
+build-deps:
+	@.ci/deps $(BUILD_PACKAGES)
+test-deps:
+	@.ci/deps $(TEST_PACKAGES)
