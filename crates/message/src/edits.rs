@@ -12,6 +12,7 @@ pub struct Edits {
     text: Vec<u8>,
     body: Option<(usize, usize)>,
     reply_rows: Vec<u8>,
+    reply_body: Option<Box<(Vec<u8>, Vec<u8>)>>,
 }
 
 /// Text to be put before the byte at `at` of the original.
@@ -79,6 +80,14 @@ impl Edits {
     pub fn reply_rows(&self) -> &[u8] {
         &self.reply_rows
     }
+    /// Content-Type and body of replies that this server generates to the request.
+    pub fn set_reply_body(&mut self, content_type: &[u8], body: &[u8]) {
+        self.reply_body = Some(Box::new((content_type.to_vec(), body.to_vec())));
+    }
+    /// What was set with [`Edits::set_reply_body`].
+    pub fn reply_body(&self) -> Option<(&[u8], &[u8])> {
+        self.reply_body.as_deref().map(|(t, b)| (t.as_slice(), b.as_slice()))
+    }
     /// Forgets the rows added with [`Edits::append_to_reply`].
     pub fn clear_reply_rows(&mut self) {
         self.reply_rows.clear();
@@ -93,6 +102,9 @@ impl Edits {
             self.set_body(body);
         }
         self.reply_rows.extend_from_slice(&other.reply_rows);
+        if other.reply_body.is_some() {
+            self.reply_body.clone_from(&other.reply_body);
+        }
     }
 
     pub(crate) fn removed(&self) -> &[(u32, u32)] {
@@ -218,10 +230,12 @@ mod tests {
             branch.insert(at, b"B: 1\r\n");
             branch.insert_front(at, b"Z: 1\r\n");
             branch.append_to_reply(b"S: 1\r\n");
+            branch.set_reply_body(b"text/plain", b"hi");
             branch.set_body(b"34");
             edits.extend(&branch);
             assert_eq!(edits.reply_rows(), b"R: 1\r\nS: 1\r\n");
             assert_eq!(edits.body(), Some(&b"34"[..]));
+            assert_eq!(edits.reply_body(), Some((&b"text/plain"[..], &b"hi"[..])));
         });
         assert_eq!(text, original().replace("\r\n\r\nhi", "\r\nZ: 1\r\nA: 1\r\nB: 1\r\n\r\n34"));
     }

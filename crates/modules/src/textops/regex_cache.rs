@@ -17,13 +17,17 @@ struct Compiled(Vec<(Box<[u8]>, Flags, Regex)>);
 pub(crate) struct Flags {
     /// Letters match in either case.
     pub ignore_case: bool,
-    /// `^` and `$` match at every line, `.` does not match the end of a line (POSIX `REG_NEWLINE`).
+    /// `^` and `$` match at every line.
     pub lines: bool,
+    /// `.` matches the end of a line too.
+    pub dot_all: bool,
 }
 
 impl Flags {
-    /// As most functions of Kamailio compile: without case, line by line.
-    pub(crate) const USUAL: Flags = Flags { ignore_case: true, lines: true };
+    /// As most functions of Kamailio compile: without case, line by line (POSIX `REG_ICASE|REG_NEWLINE`).
+    pub(crate) const USUAL: Flags = Flags { ignore_case: true, lines: true, dot_all: false };
+    /// Over a whole body: `^.+$` takes all of it.
+    pub(crate) const AT_ONCE: Flags = Flags { ignore_case: true, lines: true, dot_all: true };
 }
 
 /// Compiles, or finds what was compiled before. A bad expression is logged and is an error.
@@ -56,7 +60,7 @@ pub(crate) fn compile(expression: &[u8], flags: Flags) -> Result<Regex, BadExpre
         .unicode(false)
         .case_insensitive(flags.ignore_case)
         .multi_line(flags.lines)
-        .dot_matches_new_line(!flags.lines)
+        .dot_matches_new_line(flags.dot_all)
         .size_limit(SIZE_LIMIT)
         .build()
         .map_err(|error| {
@@ -80,7 +84,9 @@ mod tests {
         let again = get(&ctx, b"A1", Flags::USUAL).expect("compiles");
         assert!(again.is_match(b"xa1x"));
         assert!(
-            !get(&ctx, b"A1", Flags { ignore_case: false, lines: true }).expect("compiles").is_match(b"a1")
+            !get(&ctx, b"A1", Flags { ignore_case: false, ..Flags::USUAL })
+                .expect("compiles")
+                .is_match(b"a1")
         );
         assert_eq!(ctx.worker.slots.borrow_mut().slot::<Compiled>().0.len(), LIMIT);
         assert_eq!(get(&ctx, b"(", Flags::USUAL).err(), Some(BadExpression));
