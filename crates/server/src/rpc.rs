@@ -6,7 +6,7 @@ use script::{Core, Module, ParamType, RpcCommand, RpcError, ScriptEngine};
 use serde_json::{Value as Json, json};
 use transaction::Now;
 
-use crate::clock::Civil;
+use crate::clock::ctime;
 
 /// The module behind the server's own commands. Its state is what start-up makes after the modules.
 #[derive(Default)]
@@ -48,11 +48,11 @@ fn running(module: &dyn Module) -> Result<&Running, RpcError> {
 const COMMANDS: &[RpcCommand] = &[
     RpcCommand {
         name: "core.uptime",
-        doc: "Time now, time of the start (UTC), and seconds between.",
+        doc: "Time now, time of the start, and seconds between.",
         call: |_, core, now, _| {
             Ok(json!({
-                "now": Civil::from_unix(now.unix()).ctime(),
-                "up_since": Civil::from_unix(core.config.started).ctime(),
+                "now": ctime(now.unix()),
+                "up_since": ctime(core.config.started),
                 "uptime": now.unix().saturating_sub(core.config.started),
             }))
         },
@@ -86,8 +86,8 @@ const COMMANDS: &[RpcCommand] = &[
                 "sourceid": build_id(),
                 "compiler": "rustc",
                 "compiled": "",
-                "time_now": Civil::from_unix(now.unix()).ctime(),
-                "time_started": Civil::from_unix(core.config.started).ctime(),
+                "time_now": ctime(now.unix()),
+                "time_started": ctime(core.config.started),
                 "uptime_secs": up,
                 "utime_days": format!("{}d {}h {}m {}s", up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60),
             }))
@@ -412,7 +412,7 @@ mod tests {
         assert_eq!(
             ask(r#"{"jsonrpc":"2.0","method":"core.uptime","id":1}"#),
             json!({"jsonrpc": "2.0", "id": 1, "result": {
-                "now": "Sun Nov 22 10:43:52 2026", "up_since": "Sun Nov 22 10:43:50 2026", "uptime": 2}})
+                "now": ctime(1_795_344_232), "up_since": ctime(1_795_344_230), "uptime": 2}})
         );
         assert_eq!(result("core.echo", json!(["a", 1])), json!(["a", 1]));
         assert_eq!(result("stats.get_statistics", json!(["rcv_requests"])), json!(["core:rcv_requests = 7"]));

@@ -40,8 +40,7 @@ fn rooms_name_only_the_rooms_they_may() {
         ("proxy", &["script", "transaction", "message"]),
     ]);
     // Crates that reach the system: sockets, clocks, C.
-    let outside =
-        ["libc", "nix", "rustix", "socket2", "tokio", "mio", "pyo3-ffi", "signal-hook", "chrono", "time"];
+    let outside = ["libc", "nix", "rustix", "socket2", "tokio", "mio", "pyo3-ffi", "signal-hook"];
     for (name, allowed) in may {
         let manifest = read(&root().join("crates").join(name).join("Cargo.toml"));
         let dependencies =
@@ -58,7 +57,8 @@ fn rooms_name_only_the_rooms_they_may() {
 
 #[test]
 fn unsafe_code_is_where_it_may_be() {
-    let allowed = ["crates/transport/src/udp/syscall.rs", "crates/python/"];
+    // An allocator that counts, in a program that measures.
+    let allowed = ["crates/transport/src/udp/syscall.rs", "crates/python/", "crates/transaction/examples/"];
     let mut folders = vec![root().join("crates")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("folder").map_while(Result::ok) {
