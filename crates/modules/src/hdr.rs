@@ -1,206 +1,198 @@
-//! `KSR.hdr`: header rows of the message. Changes are edits: reads see the original until `msg_apply_changes`.
+//! `KSR.hdr`: header rows of the message. Reads see the message as received; changes show after `msg_apply_changes`.
 
-use std::borrow::Cow;
+use message::{Header, HeaderName, Message};
+use script::{Index, Module, Outcome, RouteContext, Value, ksr_module};
 
-use message::{Header, Message};
-use script::{Function, Module, Outcome, RouteContext, Value, ksr_module};
-
-/// The functions of `KSR.hdr`.
+/// Module `hdr`, part of the core.
 #[derive(Debug, Default)]
 pub struct Hdr {}
 
-/// A row ends with CRLF, whether the script wrote it or not.
-fn row(text: &[u8]) -> Cow<'_, [u8]> {
-    if text.ends_with(b"\n") { Cow::Borrowed(text) } else { Cow::Owned([text, b"\r\n"].concat()) }
-}
-
-fn named<'m>(message: &'m Message, name: &'m [u8]) -> impl Iterator<Item = Header<'m>> + 'm {
-    message.headers_by_text(name)
-}
-
-fn value_at<'c>(ctx: &'c RouteContext<'_>, name: &'c [u8], index: i64) -> Option<&'c [u8]> {
-    if index >= 0 {
-        return named(&ctx.message, name).nth(index as usize).map(|h| h.value);
+impl Module for Hdr {
+    fn name(&self) -> &'static str {
+        "hdr"
     }
-    let count = named(&ctx.message, name).count() as i64;
-    let at = usize::try_from(count + index).ok()?;
-    named(&ctx.message, name).nth(at).map(|h| h.value)
-}
-
-fn remove_all(ctx: &mut RouteContext<'_>, name: &[u8]) -> bool {
-    let message = ctx.message.clone();
-    let mut any = false;
-    for header in named(&message, name) {
-        ctx.edits.remove(header.row.0, header.row.1);
-        any = true;
+    fn functions(&self) -> &'static [script::Function] {
+        Self::FUNCTIONS
     }
-    any
 }
 
-fn refuse_empty(text: &[u8], what: &str) -> bool {
-    let empty = text.is_empty();
-    if empty {
-        tracing::error!(target: "core", "{what}: the header text is empty");
-    }
-    empty
-}
-
-#[ksr_module("core", object = "hdr", rows = "FUNCTIONS")]
+#[ksr_module("core", object = "hdr")]
 impl Hdr {
-    /// Adds a header row after the last one. CRLF is added when the text has none.
-    #[ksr(cfg = ["append_hf"])]
-    fn append(&self, ctx: &mut RouteContext<'_>, text: &[u8]) -> Outcome {
-        if refuse_empty(text, "KSR.hdr.append") {
-            return Outcome::FALSE;
-        }
-        let at = ctx.message.headers_end();
-        ctx.edits.insert(at, &row(text));
-        Outcome::TRUE
+    /// Adds a header row (`"X-A: b\r\n"`) after the last one.
+    #[ksr]
+    fn append(&self, ctx: &mut RouteContext<'_>, row: &[u8]) -> Outcome {
+        let end = ctx.message.headers_end();
+        insert(ctx, end, row)
     }
-    /// Adds a header row after the last row of this name; after the last row of all when there is none.
-    #[ksr(cfg = ["append_hf"])]
-    fn append_after(&self, ctx: &mut RouteContext<'_>, text: &[u8], name: &[u8]) -> Outcome {
-        if refuse_empty(text, "KSR.hdr.append_after") {
-            return Outcome::FALSE;
-        }
-        let at = named(&ctx.message, name).last().map_or_else(|| ctx.message.headers_end(), |h| h.row.1);
-        ctx.edits.insert(at, &row(text));
-        Outcome::TRUE
+    /// Adds a header row after the first one named `name`, after the last one when there is none.
+    #[ksr]
+    fn append_after(&self, ctx: &mut RouteContext<'_>, row: &[u8], name: &[u8]) -> Outcome {
+        let at = rows(&ctx.message, name).next().map_or(ctx.message.headers_end(), |h| h.row.1);
+        insert(ctx, at, row)
     }
     /// Adds a header row before the first one.
-    #[ksr(cfg = ["insert_hf"])]
-    fn insert(&self, ctx: &mut RouteContext<'_>, text: &[u8]) -> Outcome {
-        if refuse_empty(text, "KSR.hdr.insert") {
-            return Outcome::FALSE;
-        }
-        let at = ctx.message.headers_start();
-        ctx.edits.insert(at, &row(text));
-        Outcome::TRUE
+    #[ksr]
+    fn insert(&self, ctx: &mut RouteContext<'_>, row: &[u8]) -> Outcome {
+        let start = ctx.message.headers_start();
+        insert(ctx, start, row)
     }
-    /// Adds a header row before the first row of this name; before the first row of all when there is none.
-    #[ksr(cfg = ["insert_hf"])]
-    fn insert_before(&self, ctx: &mut RouteContext<'_>, text: &[u8], name: &[u8]) -> Outcome {
-        if refuse_empty(text, "KSR.hdr.insert_before") {
-            return Outcome::FALSE;
-        }
-        let at = named(&ctx.message, name).next().map_or_else(|| ctx.message.headers_start(), |h| h.row.0);
-        ctx.edits.insert(at, &row(text));
-        Outcome::TRUE
+    /// Adds a header row before the first one named `name`, before all when there is none.
+    #[ksr]
+    fn insert_before(&self, ctx: &mut RouteContext<'_>, row: &[u8], name: &[u8]) -> Outcome {
+        let at = rows(&ctx.message, name).next().map_or(ctx.message.headers_start(), |h| h.row.0);
+        insert(ctx, at, row)
     }
-    /// Removes all rows of this name. 1 also when there is none, as in Kamailio's KEMI.
-    #[ksr(cfg = ["remove_hf"])]
+    /// Removes all header rows of that name. 1 also when there are none.
+    #[ksr]
     fn remove(&self, ctx: &mut RouteContext<'_>, name: &[u8]) -> Outcome {
-        if name.is_empty() {
-            return Outcome::FALSE;
-        }
-        remove_all(ctx, name);
+        remove_rows(ctx, name);
         Outcome::TRUE
     }
-    /// Removes all rows of a name and adds this row after the last one: name, row.
+    /// Removes all header rows of that name and adds a row after the last one.
     #[ksr]
-    fn rmappend(&self, ctx: &mut RouteContext<'_>, name: &[u8], text: &[u8]) -> Outcome {
-        remove_all(ctx, name);
-        self.append(ctx, text)
+    fn rmappend(&self, ctx: &mut RouteContext<'_>, name: &[u8], row: &[u8]) -> Outcome {
+        remove_rows(ctx, name);
+        let end = ctx.message.headers_end();
+        insert(ctx, end, row)
     }
-    /// Removes all rows of a name and adds this row before the first one: name, row.
+    /// Removes all header rows of that name and adds a row before the first one.
     #[ksr]
-    fn rminsert(&self, ctx: &mut RouteContext<'_>, name: &[u8], text: &[u8]) -> Outcome {
-        remove_all(ctx, name);
-        self.insert(ctx, text)
+    fn rminsert(&self, ctx: &mut RouteContext<'_>, name: &[u8], row: &[u8]) -> Outcome {
+        remove_rows(ctx, name);
+        let start = ctx.message.headers_start();
+        insert(ctx, start, row)
     }
-    /// 1 when there is a row of this name, -1 otherwise.
-    #[ksr(cfg = ["is_present_hf"])]
-    fn is_present(&self, ctx: &RouteContext<'_>, name: &[u8]) -> Outcome {
-        named(&ctx.message, name).next().is_some().into()
+    /// 1 when the message has a header row of that name, else -1.
+    #[ksr]
+    fn is_present(&self, ctx: &mut RouteContext<'_>, name: &[u8]) -> Outcome {
+        rows(&ctx.message, name).next().is_some().into()
     }
-    /// Adds a header row to the replies made here for this request.
-    #[ksr(cfg = ["append_to_reply"])]
-    fn append_to_reply(&self, ctx: &mut RouteContext<'_>, text: &[u8]) -> Outcome {
-        if refuse_empty(text, "KSR.hdr.append_to_reply") {
-            return Outcome::FALSE;
+    /// Adds a header row to the replies that this server makes to the request.
+    #[ksr]
+    fn append_to_reply(&self, ctx: &mut RouteContext<'_>, row: &[u8]) -> Outcome {
+        ctx.edits.append_to_reply(row);
+        if !row.is_empty() && !row.ends_with(b"\n") {
+            ctx.edits.append_to_reply(b"\r\n");
         }
-        ctx.edits.append_to_reply(&row(text));
         Outcome::TRUE
     }
-    /// Value of the first row of this name, None when there is none.
+    /// Value of the first header row of that name, null when there is none.
     #[ksr]
     fn get<'c>(&'c self, ctx: &'c mut RouteContext<'_>, name: &'c [u8]) -> Value<'c> {
-        Value::opt(value_at(ctx, name, 0))
+        Value::opt(value(ctx, name, 0))
     }
-    /// Value of the first row of this name, empty when there is none.
+    /// Value of the first header row of that name, an empty text when there is none.
     #[ksr]
     fn gete<'c>(&'c self, ctx: &'c mut RouteContext<'_>, name: &'c [u8]) -> Value<'c> {
-        Value::str(value_at(ctx, name, 0).unwrap_or_default())
+        Value::str(value(ctx, name, 0).unwrap_or_default())
     }
-    /// Value of the first row of this name, `<null>` when there is none.
+    /// Value of the first header row of that name, `<null>` when there is none.
     #[ksr]
     fn getw<'c>(&'c self, ctx: &'c mut RouteContext<'_>, name: &'c [u8]) -> Value<'c> {
-        Value::str(value_at(ctx, name, 0).unwrap_or(b"<null>"))
+        Value::str(value(ctx, name, 0).unwrap_or(b"<null>"))
     }
-    /// Value of a row of this name by index (0 the first, -1 the last), None when there is none.
+    /// Value of a header row of that name by position (0 the first, -1 the last), null when there is none.
     #[ksr]
     fn get_idx<'c>(&'c self, ctx: &'c mut RouteContext<'_>, name: &'c [u8], index: i64) -> Value<'c> {
-        Value::opt(value_at(ctx, name, index))
+        Value::opt(value(ctx, name, index))
     }
-    /// Value of a row by index, empty when there is none.
+    /// Value of a header row of that name by position (0 the first, -1 the last), an empty text when there is none.
     #[ksr]
     fn gete_idx<'c>(&'c self, ctx: &'c mut RouteContext<'_>, name: &'c [u8], index: i64) -> Value<'c> {
-        Value::str(value_at(ctx, name, index).unwrap_or_default())
+        Value::str(value(ctx, name, index).unwrap_or_default())
     }
-    /// Value of a row by index, `<null>` when there is none.
+    /// Value of a header row of that name by position (0 the first, -1 the last), `<null>` when there is none.
     #[ksr]
     fn getw_idx<'c>(&'c self, ctx: &'c mut RouteContext<'_>, name: &'c [u8], index: i64) -> Value<'c> {
-        Value::str(value_at(ctx, name, index).unwrap_or(b"<null>"))
+        Value::str(value(ctx, name, index).unwrap_or(b"<null>"))
     }
-    /// Whether rows of a name match: name, operator (`eq`, `ne`, `sw` starts with, `ew` ends with, `in` contains, `re` regular
-    /// expression), value, which rows (`f` first, `l` last, `a` all, `o` one of them).
+    /// Compares header values of that name with a text: `operator` is `eq`, `ne`, `sw` (starts with), `in` (contains) or `re` (regular
+    /// expression); `which` is `f` the first row, `l` the last, `a` all of them.
     #[ksr]
     fn match_content(
         &self,
         ctx: &mut RouteContext<'_>,
         name: &[u8],
         operator: &[u8],
-        value: &[u8],
-        rows: &[u8],
+        text: &[u8],
+        which: &[u8],
     ) -> bool {
-        let message = ctx.message.clone();
-        let expression = match operator {
-            b"re" => match std::str::from_utf8(value).ok().and_then(|v| regex::bytes::Regex::new(v).ok()) {
-                Some(re) => Some(re),
-                None => {
-                    tracing::error!(target: "core", value = %String::from_utf8_lossy(value), "KSR.hdr.match_content: not a regular expression");
+        let regex;
+        let matches: &dyn Fn(&[u8]) -> bool = match operator {
+            b"eq" => &|v| v == text,
+            b"ne" => &|v| v != text,
+            b"sw" => &|v| v.starts_with(text),
+            b"in" => &|v| !text.is_empty() && v.windows(text.len()).any(|w| w == text),
+            b"re" => match script::regexp::compile(text, b"") {
+                Ok(compiled) => {
+                    regex = compiled;
+                    &|v| regex.is_match(v)
+                }
+                Err(e) => {
+                    tracing::error!(target: "hdr", "match_content: {e}");
                     return false;
                 }
             },
-            _ => None,
+            _ => {
+                tracing::error!(target: "hdr", operator = %String::from_utf8_lossy(operator), "match_content: unknown operator");
+                return false;
+            }
         };
-        let fits = |h: &Header<'_>| match operator {
-            b"eq" => h.value == value,
-            b"ne" => h.value != value,
-            b"sw" => h.value.starts_with(value),
-            b"ew" => h.value.ends_with(value),
-            b"in" => !value.is_empty() && memchr::memmem::find(h.value, value).is_some(),
-            _ => expression.as_ref().is_some_and(|re| re.is_match(h.value)),
-        };
-        let mut found = named(&message, name).peekable();
-        if found.peek().is_none() {
-            return false;
-        }
-        match rows.first() {
-            Some(b'l') => found.last().is_some_and(|h| fits(&h)),
-            Some(b'a') => found.all(|h| fits(&h)),
-            Some(b'o') => found.any(|h| fits(&h)),
-            _ => found.next().is_some_and(|h| fits(&h)),
+        let mut values = rows(&ctx.message, name).map(|h| h.value);
+        match which {
+            b"f" => values.next().is_some_and(matches),
+            b"l" => values.last().is_some_and(matches),
+            b"a" => {
+                let mut any = false;
+                values.all(|v| {
+                    any = true;
+                    matches(v)
+                }) && any
+            }
+            _ => {
+                tracing::error!(target: "hdr", which = %String::from_utf8_lossy(which), "match_content: expected f, l or a");
+                false
+            }
         }
     }
 }
 
-impl Module for Hdr {
-    fn name(&self) -> &'static str {
-        "hdr"
+fn rows<'m>(message: &'m Message, name: &'m [u8]) -> impl Iterator<Item = Header<'m>> + 'm {
+    // `Name:` and white space around the name are let pass, as in Kamailio.
+    let name = name.trim_ascii();
+    let name = name.strip_suffix(b":").unwrap_or(name).trim_ascii_end();
+    message.headers_by_text(name)
+}
+
+fn value<'c>(ctx: &'c RouteContext<'_>, name: &'c [u8], index: i64) -> Option<&'c [u8]> {
+    let at = match usize::try_from(index) {
+        Ok(at) => at,
+        Err(_) => Index::At(index).position(rows(&ctx.message, name).count())?,
+    };
+    rows(&ctx.message, name).nth(at).map(|h| h.value)
+}
+
+/// Inserts a row, ended with CRLF if the script forgot to: a row without an end would swallow the next one.
+fn insert(ctx: &mut RouteContext<'_>, at: u32, row: &[u8]) -> Outcome {
+    if row.is_empty() {
+        return Outcome::TRUE;
     }
-    fn functions(&self) -> &'static [Function] {
-        Self::FUNCTIONS
+    if row.ends_with(b"\r\n") {
+        ctx.edits.insert(at, row);
+    } else {
+        let row = row.strip_suffix(b"\n").unwrap_or(row);
+        ctx.edits.insert(at, &[row, b"\r\n"].concat());
+    }
+    Outcome::TRUE
+}
+
+fn remove_rows(ctx: &mut RouteContext<'_>, name: &[u8]) {
+    let message = ctx.message.clone();
+    for header in rows(&message, name) {
+        // Content-Length stays: the printer keeps it right.
+        if header.name != HeaderName::ContentLength {
+            ctx.edits.remove(header.row.0, header.row.1);
+        }
     }
 }
 
@@ -208,52 +200,106 @@ impl Module for Hdr {
 mod tests {
     use std::sync::Arc;
 
-    use message::print;
-    use script::Value;
     use script::testing::Bench;
 
     use super::*;
 
-    const REQUEST: &str = "OPTIONS sip:b@c SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\nX-A: 1\nFrom: <sip:a@b>;tag=1\nTo: <sip:b@c>\n\
-        x-a: 2\nCall-ID: c\nCSeq: 1 OPTIONS\nContent-Length: 0\n\n";
+    const BYE: &str = "BYE sip:10.1.2.3 SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\nFrom: <sip:a@b>;tag=1\nTo: <sip:c@d>;tag=2\n\
+        Call-ID: i\nCSeq: 7 BYE\nX-M: one\nX-M: two, three\nx-m: four\nMax-Forwards: 5\nContent-Length: 0\n";
 
-    fn printed(ctx: &RouteContext<'_>) -> String {
-        let mut out = Vec::new();
-        print::request(&ctx.message, &ctx.edits, &print::Forward::default(), &mut out);
-        String::from_utf8_lossy(&out).replace("\r\n", "\n")
+    fn bench() -> Bench {
+        Bench::new(vec![Arc::new(Hdr::default())])
     }
 
     #[test]
-    fn reads_see_the_original() {
-        let bench = Bench::new(vec![Arc::new(Hdr::default())]);
-        let mut ctx = bench.request(REQUEST);
-        let h = Hdr::default();
-        assert_eq!(h.get(&mut ctx, b"X-A"), Value::str(b"1"));
-        assert_eq!(h.get_idx(&mut ctx, b"x-a", -1), Value::str(b"2"));
-        assert_eq!(h.getw(&mut ctx, b"X-B"), Value::str(b"<null>"));
-        assert_eq!(h.remove(&mut ctx, b"X-A"), Outcome::TRUE);
-        assert_eq!(h.is_present(&ctx, b"X-A"), Outcome::TRUE);
-        assert!(!printed(&ctx).to_ascii_lowercase().contains("x-a"));
-        assert!(h.match_content(&mut ctx, b"X-A", b"eq", b"2", b"o"));
-        assert!(!h.match_content(&mut ctx, b"X-A", b"eq", b"2", b"a"));
-    }
-
-    #[test]
-    fn rows_go_where_they_are_asked_to() {
-        let bench = Bench::new(vec![]);
-        let mut ctx = bench.request(REQUEST);
-        let h = Hdr::default();
-        h.append(&mut ctx, b"X-Last: 1");
-        h.insert(&mut ctx, b"X-First: 1\r\n");
-        h.append_after(&mut ctx, b"X-B: 3\r\n", b"X-A");
-        h.insert_before(&mut ctx, b"X-0: 0\r\n", b"X-A");
-        let text = printed(&ctx);
-        let names: Vec<&str> = text.lines().skip(1).filter_map(|l| l.split(':').next()).collect();
-        assert_eq!(names[..3], ["X-First", "Via", "X-0"], "{text}");
-        assert!(
-            text.contains("x-a: 2\nX-B: 3\n") && text.contains("Content-Length: 0\nX-Last: 1\n\n"),
-            "{text}"
+    fn rows_are_added_where_asked() {
+        let bench = bench();
+        let mut ctx = bench.request(BYE);
+        for (f, args) in [
+            ("hdr.append", &["X-A: 1\r\n"][..]),
+            ("hdr.append", &["X-B: 2"]),
+            ("hdr.insert", &["X-C: 3\r\n"]),
+            ("hdr.append_after", &["X-D: 4\r\n", "From"]),
+            ("hdr.append_after", &["X-E: 5\r\n", "Nope"]),
+            ("hdr.insert_before", &["X-F: 6\r\n", "CSeq"]),
+            ("hdr.rmappend", &["X-M", "X-M: new\r\n"]),
+            ("hdr.remove", &["nope"]),
+        ] {
+            let args: Vec<Value<'_>> = args.iter().map(|a| Value::from(*a)).collect();
+            assert_eq!(bench.call(&mut ctx, f, &args), Value::Int(1), "{f}");
+        }
+        let names: Vec<String> = bench
+            .printed(&ctx)
+            .lines()
+            .skip(1)
+            .filter_map(|l| {
+                l.split_once(':')
+                    .map(|(n, v)| format!("{n}={}", v.trim().split(['<', ' ']).next().unwrap_or("")))
+            })
+            .collect();
+        let names: Vec<&str> = names.iter().map(|n| n.split('=').next().unwrap_or("")).collect();
+        assert_eq!(
+            names,
+            [
+                "X-C",
+                "Via",
+                "From",
+                "X-D",
+                "To",
+                "Call-ID",
+                "X-F",
+                "CSeq",
+                "Max-Forwards",
+                "Content-Length",
+                "X-A",
+                "X-B",
+                "X-E",
+                "X-M"
+            ]
         );
-        assert_eq!(h.append(&mut ctx, b""), Outcome::FALSE);
+        // The message itself is as received.
+        assert_eq!(bench.call(&mut ctx, "hdr.get", &["X-M".into()]), Value::from("one"));
+    }
+
+    #[test]
+    fn values_are_found_by_name_and_position() {
+        let bench = bench();
+        let mut ctx = bench.request(BYE);
+        let mut get = |f: &str, args: &[Value<'_>]| bench.call(&mut ctx, f, args);
+        assert_eq!(get("hdr.get", &["v".into()]), Value::from("SIP/2.0/UDP h;branch=z9hG4bKa"));
+        assert_eq!(get("hdr.get", &["nope".into()]), Value::Null);
+        assert_eq!(get("hdr.gete", &["nope".into()]), Value::from(""));
+        assert_eq!(get("hdr.getw", &["nope".into()]), Value::from("<null>"));
+        assert_eq!(get("hdr.get_idx", &["X-M".into(), 1.into()]), Value::from("two, three"));
+        assert_eq!(get("hdr.get_idx", &["X-M".into(), (-1).into()]), Value::from("four"));
+        assert_eq!(get("hdr.get_idx", &["X-M".into(), 9.into()]), Value::Null);
+        assert_eq!(get("hdr.gete_idx", &["X-M".into(), (-9).into()]), Value::from(""));
+        assert_eq!(get("hdr.is_present", &["X-M".into()]), Value::Int(1));
+        assert_eq!(get("hdr.is_present", &["nope".into()]), Value::Int(-1));
+    }
+
+    #[test]
+    fn contents_match() {
+        let bench = bench();
+        let mut ctx = bench.request(BYE);
+        let mut matches = |op: &str, text: &str, which: &str| {
+            let args = ["X-M".into(), op.into(), text.into(), which.into()];
+            bench.call(&mut ctx, "hdr.match_content", &args) == Value::Bool(true)
+        };
+        assert!(matches("eq", "one", "f") && !matches("eq", "two", "f"));
+        assert!(matches("in", "ou", "l") && matches("sw", "fo", "l"));
+        assert!(!matches("in", "o", "z") && !matches("bogus", "x", "a"));
+        assert!(matches("in", "o", "a") && !matches("eq", "one", "a"));
+        assert!(matches("re", "^t?(wo|one|four)", "a") && !matches("re", "(", "a"));
+    }
+
+    #[test]
+    fn replies_get_their_own_rows() {
+        let bench = bench();
+        let mut ctx = bench.request(BYE);
+        bench.call(&mut ctx, "hdr.append_to_reply", &["X-R: 1".into()]);
+        bench.call(&mut ctx, "hdr.append_to_reply", &["X-S: 2\r\n".into()]);
+        assert_eq!(ctx.edits.reply_rows(), b"X-R: 1\r\nX-S: 2\r\n");
+        assert!(!bench.printed(&ctx).contains("X-R"));
     }
 }

@@ -22,7 +22,6 @@ pub mod textops;
 pub mod textopsx;
 pub mod tm;
 pub mod tmx;
-mod uri_edit;
 pub mod usrloc;
 pub mod x;
 pub mod xlog;

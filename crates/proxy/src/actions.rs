@@ -111,7 +111,7 @@ impl Proxy {
                 // The reply is the message here: its own changes, its own source.
                 ctx.edits = Edits::new();
                 ctx.record_route = None;
-                ctx.inbound = wanted.from.map_or(inbound, |hop| self.reply_inbound(hop));
+                ctx.set_inbound(wanted.from.map_or(inbound, |hop| self.reply_inbound(hop)));
                 ctx.target.flags = branch_flags(&branch);
             }
             // One shot: the route must arm itself again. The branch failure route holds for all branches of a leg (Kamailio, observed).

@@ -66,7 +66,7 @@ impl State {
     }
     /// Puts it into the context of a failure route. Script flags start anew, as in Kamailio.
     pub(crate) fn restore(self, ctx: &mut RouteContext<'_>) {
-        ctx.inbound = self.inbound;
+        ctx.set_inbound(self.inbound);
         ctx.edits = self.edits;
         ctx.record_route = self.record_route;
         ctx.target = self.target;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use message::{Edits, Message, Transport, Uri};
 use transaction::{Hop, Now, Options, Outcome, SocketId, Timing, TransactionId};
 
+use crate::ip_text::IpText;
 use crate::value::Value;
 use crate::{CallbackId, Core, Outbox, RouteKind, ScriptWorker, Transactions, Vars};
 
@@ -132,7 +133,7 @@ pub struct RouteContext<'s> {
     pub message: Arc<Message>,
     /// Whether `message` is a stand-in (`mod_init`, timers, threads).
     pub faked: bool,
-    /// How it came in.
+    /// How it came in; changed with [`RouteContext::set_inbound`].
     pub inbound: Inbound,
     /// Changes so far.
     pub edits: Edits,
@@ -150,6 +151,8 @@ pub struct RouteContext<'s> {
     pub xflags: [u32; 2],
     /// `force_rport` was called.
     pub force_rport: bool,
+    /// `add_local_rport` was called: our Via asks for `rport`.
+    pub local_rport: bool,
     /// `set_drop`, `drop`: a reply is not forwarded, a branch is not sent.
     pub dropped: bool,
     /// A stateless reply went out for this request.
@@ -184,6 +187,10 @@ pub struct RouteContext<'s> {
     pub advertise: (Option<String>, Option<u16>),
     /// Set by `KSR.x.exit()` and `KSR.x.drop()`: the engine looks here after each call, takes it and ends the route.
     pub unwind: Option<Unwind>,
+    /// Text of the sender's address, see [`RouteContext::source_ip`].
+    source_ip: IpText,
+    /// Text of our address, see [`RouteContext::local_ip`].
+    local_ip: IpText,
     /// `set_reply_close`, `set_reply_no_connect`, `set_forward_close`, `set_forward_no_connect`: bits of [`SendFlags`].
     pub send_flags: SendFlags,
 }
@@ -238,6 +245,7 @@ impl<'s> RouteContext<'s> {
             script_flags: 0,
             xflags: [0; 2],
             force_rport: false,
+            local_rport: false,
             dropped: false,
             replied: false,
             armed: ArmedRoutes::default(),
@@ -255,8 +263,24 @@ impl<'s> RouteContext<'s> {
             slots: Slots::default(),
             advertise: (None, None),
             unwind: None,
+            source_ip: IpText::default(),
+            local_ip: IpText::default(),
             send_flags: SendFlags::default(),
         }
+    }
+    /// The sender's address as text, `$si`; written once per context.
+    pub fn source_ip(&self) -> &[u8] {
+        self.source_ip.of(self.inbound.source.ip())
+    }
+    /// Our address the message came to as text, `$Ri`; written once per context.
+    pub fn local_ip(&self) -> &[u8] {
+        self.local_ip.of(self.inbound.local.ip())
+    }
+    /// Another sender, as `$rcv` and replayed messages have it.
+    pub fn set_inbound(&mut self, inbound: Inbound) {
+        self.inbound = inbound;
+        self.source_ip = IpText::default();
+        self.local_ip = IpText::default();
     }
     /// The Request-URI as it stands: changed or as received. Empty for replies.
     pub fn request_uri(&self) -> &[u8] {

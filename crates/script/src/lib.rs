@@ -13,6 +13,7 @@ pub mod config;
 pub mod context;
 pub mod engine;
 pub mod function;
+mod ip_text;
 pub mod listener;
 pub mod module;
 pub mod outbox;

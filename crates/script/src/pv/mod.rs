@@ -17,6 +17,7 @@ use crate::{RouteContext, Value};
 use transformations::Transformation;
 
 /// One row per pseudo-variable name.
+#[derive(Clone, Copy)]
 pub struct PseudoVariable {
     /// Module that must be loaded (`core` and `pv` are always there for KEMI).
     pub module: &'static str,
@@ -30,6 +31,23 @@ pub struct PseudoVariable {
     pub get: Get,
     /// Writes it; `None`: read-only. `Value::Null` unsets. False: refused.
     pub set: Option<Set>,
+}
+
+/// Rows of pseudo-variables: `pseudo_variables! { "pv"; "ru" None "doc" get, set; "rm" None "doc" get; }`.
+#[macro_export]
+macro_rules! pseudo_variables {
+    ($module:literal; $($name:literal $inner:ident $(($keywords:expr))? $doc:literal $get:expr $(, $set:expr)?;)*) => {
+        &[$($crate::PseudoVariable {
+            module: $module,
+            name: $name,
+            doc: $doc,
+            inner: $crate::Inner::$inner $(($keywords))?,
+            get: $get,
+            set: $crate::pseudo_variables!(@set $($set)?),
+        }),*]
+    };
+    (@set) => { None };
+    (@set $set:expr) => { Some($set) };
 }
 
 /// Reads a pseudo-variable.
