@@ -5,6 +5,8 @@ use script::{Arg, Core, Format, Param, ParamKind, Pv, Value};
 
 use crate::current;
 use crate::ffi::{Attached, Object, bytes_of};
+use crate::literals::Literals;
+use crate::worker::Worker;
 
 /// Why an argument was refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,16 +19,26 @@ pub(crate) enum Refusal {
     Text(String, String),
 }
 
-/// Things made for one call that its arguments borrow from.
+/// Things made for one call that its arguments borrow from. Most calls need none.
+#[derive(Default)]
+pub(crate) struct Temporaries(Option<Box<Made>>);
+
 #[derive(Default)]
 #[allow(clippy::vec_box)] // arguments point to the values, which must not move when the vector grows
-pub(crate) struct Temporaries {
+struct Made {
     objects: Vec<Object>,
     pvs: Vec<Box<Pv>>,
     formats: Vec<Box<Format>>,
 }
 
-/// One argument as the row wants it.
+impl Temporaries {
+    #[cold]
+    fn made(&mut self) -> &mut Made {
+        self.0.get_or_insert_default()
+    }
+}
+
+/// Converts one argument to what the row wants, in place: the hot path moves it once.
 ///
 /// # Safety
 /// Attached; `object` is alive, and stays so, as do `temporaries`, for as long as the argument is used. `texts`: numbers may come
@@ -39,72 +51,88 @@ pub(crate) unsafe fn argument<'a>(
     object: *mut c::PyObject,
     temporaries: &mut Temporaries,
     texts: bool,
-) -> Result<Arg<'a>, Refusal> {
+    out: &mut Arg<'a>,
+) -> Result<(), Box<Refusal>> {
     // SAFETY: attached, `object` alive (contract); the text lives as long as the object or as `temporaries`.
     unsafe {
         match param.kind {
-            ParamKind::Int => integer(py, object, texts).map(Arg::Int),
-            ParamKind::Str => text(py, object, temporaries).map(Arg::Str),
-            ParamKind::Rest if c::PyLong_Check(object) != 0 => integer(py, object, false).map(Arg::Int),
-            ParamKind::Rest => text(py, object, temporaries).map(Arg::Str),
+            ParamKind::Int => *out = Arg::Int(integer(py, object, texts)?),
+            ParamKind::Str => *out = Arg::Str(text(py, object, temporaries)?),
+            ParamKind::Rest if c::PyLong_Check(object) != 0 => *out = Arg::Int(integer(py, object, false)?),
+            ParamKind::Rest => *out = Arg::Str(text(py, object, temporaries)?),
             ParamKind::Pv => {
                 let worker = current::worker();
-                if !worker.is_null()
-                    && let Some(pv) = (*(*worker).pvs.get()).find(object)
-                {
-                    return Ok(Arg::Pv(&*pv));
-                }
-                let text = text(py, object, temporaries)?;
-                let parse = || core.registry.parse_pv(text).map_err(|why| Refusal::Text(lossy(text), why));
-                if worker.is_null() {
-                    return Ok(Arg::Pv(kept(&mut temporaries.pvs, parse()?)));
-                }
-                let cache = &mut *(*worker).pvs.get();
-                let pv = match cache.find_text(text) {
+                let known = if worker.is_null() { None } else { (*(*worker).pvs.get()).find(object) };
+                let pv = match known {
                     Some(pv) => pv,
-                    None => cache.insert_text(py, text, parse()?, (*worker).is_nested()),
+                    None => parsed(
+                        py,
+                        object,
+                        temporaries,
+                        |w| w.pvs.get(),
+                        |m| &mut m.pvs,
+                        |text| core.registry.parse_pv(text),
+                    )?,
                 };
-                if is_literal(object) {
-                    cache.insert_string(py, object, pv);
-                }
-                Ok(Arg::Pv(&*pv))
+                *out = Arg::Pv(&*pv);
             }
             ParamKind::Format => {
                 let worker = current::worker();
-                if !worker.is_null()
-                    && let Some(format) = (*(*worker).formats.get()).find(object)
-                {
-                    return Ok(Arg::Format(&*format));
-                }
-                let text = text(py, object, temporaries)?;
-                let parse =
-                    || core.registry.parse_format(text).map_err(|why| Refusal::Text(lossy(text), why));
-                if worker.is_null() {
-                    return Ok(Arg::Format(kept(&mut temporaries.formats, parse()?)));
-                }
-                let cache = &mut *(*worker).formats.get();
-                let format = match cache.find_text(text) {
+                let known = if worker.is_null() { None } else { (*(*worker).formats.get()).find(object) };
+                let format = match known {
                     Some(format) => format,
-                    None => cache.insert_text(py, text, parse()?, (*worker).is_nested()),
+                    None => parsed(
+                        py,
+                        object,
+                        temporaries,
+                        |w| w.formats.get(),
+                        |m| &mut m.formats,
+                        |text| core.registry.parse_format(text),
+                    )?,
                 };
-                if is_literal(object) {
-                    cache.insert_string(py, object, format);
-                }
-                Ok(Arg::Format(&*format))
+                *out = Arg::Format(&*format);
             }
         }
     }
+    Ok(())
 }
 
+/// A text that is not known by its string object: found by its text, or parsed.
+///
+/// # Safety
+/// As [`argument`]; the result is good for as long as an argument.
+#[cold]
 #[allow(clippy::vec_box)]
-fn kept<'a, T>(all: &mut Vec<Box<T>>, value: T) -> &'a T {
-    all.push(Box::new(value));
-    let last: *const T = match all.last() {
-        Some(last) => &raw const **last,
-        None => unreachable!("pushed above"),
-    };
-    // SAFETY: boxed, so it does not move while `all` (the call's temporaries) lives, and arguments do not outlive the call.
-    unsafe { &*last }
+unsafe fn parsed<T>(
+    py: Attached<'_>,
+    object: *mut c::PyObject,
+    temporaries: &mut Temporaries,
+    cache: fn(&Worker) -> *mut Literals<T>,
+    own: fn(&mut Made) -> &mut Vec<Box<T>>,
+    parse: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Result<*const T, Box<Refusal>> {
+    // SAFETY: attached, `object` alive; the worker is this thread's, and its caches are touched by nobody else: parsing runs no Python
+    // code.
+    unsafe {
+        let text = text(py, object, temporaries)?;
+        let parse = || parse(text).map_err(|why| Box::new(Refusal::Text(lossy(text), why)));
+        let worker = current::worker();
+        if worker.is_null() {
+            let own = own(temporaries.made());
+            own.push(Box::new(parse()?));
+            // Boxed, so it does not move while the call's temporaries live.
+            return Ok(own.last().map_or(std::ptr::null(), |last| &raw const **last));
+        }
+        let cache = &mut *cache(&*worker);
+        let found = match cache.find_text(text) {
+            Some(found) => found,
+            None => cache.insert_text(py, text, parse()?, (*worker).is_nested()),
+        };
+        if is_literal(object) {
+            cache.insert_string(py, object, found);
+        }
+        Ok(found)
+    }
 }
 
 /// Whether somebody besides the call itself holds the string: then it is likely a literal and worth remembering. A string just made
@@ -124,13 +152,13 @@ fn lossy(text: &[u8]) -> String {
 /// # Safety
 /// Attached; `object` is alive.
 #[inline]
-unsafe fn integer(py: Attached<'_>, object: *mut c::PyObject, texts: bool) -> Result<i64, Refusal> {
+unsafe fn integer(py: Attached<'_>, object: *mut c::PyObject, texts: bool) -> Result<i64, Box<Refusal>> {
     // SAFETY: attached and alive; the type is checked before the conversion.
     unsafe {
         if c::PyLong_Check(object) != 0 {
             let mut overflow = 0;
             let value = c::PyLong_AsLongLongAndOverflow(object, &mut overflow);
-            return if overflow == 0 { Ok(value) } else { Err(Refusal::Range) };
+            return if overflow == 0 { Ok(value) } else { Err(Box::new(Refusal::Range)) };
         }
         if texts
             && let Some(number) = Object::borrowed(py, object)
@@ -138,7 +166,7 @@ unsafe fn integer(py: Attached<'_>, object: *mut c::PyObject, texts: bool) -> Re
         {
             return Ok(number);
         }
-        Err(Refusal::Type(type_name(py, object)))
+        Err(Box::new(Refusal::Type(type_name(py, object))))
     }
 }
 
@@ -149,7 +177,7 @@ unsafe fn text<'a>(
     py: Attached<'_>,
     object: *mut c::PyObject,
     temporaries: &mut Temporaries,
-) -> Result<&'a [u8], Refusal> {
+) -> Result<&'a [u8], Box<Refusal>> {
     // SAFETY: attached and alive. The UTF-8 form belongs to the string object and lives as long; `bytes` do not change; an encoded
     // copy is kept by `temporaries`.
     unsafe {
@@ -164,16 +192,16 @@ unsafe fn text<'a>(
             let encoded =
                 c::PyUnicode_AsEncodedString(object, c"utf-8".as_ptr(), c"surrogateescape".as_ptr());
             let encoded = Object::new(py, encoded)
-                .map_err(|_| Refusal::Type("str with characters that have no UTF-8 form".into()))?;
+                .map_err(|_| Box::new(Refusal::Type("str with characters that have no UTF-8 form".into())))?;
             let bytes: *const [u8] = bytes_of(&encoded);
-            temporaries.objects.push(encoded);
+            temporaries.made().objects.push(encoded);
             return Ok(&*bytes);
         }
         if c::PyBytes_Check(object) != 0 {
             let data = c::PyBytes_AsString(object);
             return Ok(std::slice::from_raw_parts(data.cast(), c::PyBytes_Size(object) as usize));
         }
-        Err(Refusal::Type(type_name(py, object)))
+        Err(Box::new(Refusal::Type(type_name(py, object))))
     }
 }
 

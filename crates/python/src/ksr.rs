@@ -168,35 +168,91 @@ unsafe extern "C" fn trampoline(
 ///
 /// # Safety
 /// Attached; the arguments are alive.
+#[inline]
 pub(crate) unsafe fn call(
     py: Attached<'_>,
     bound: &'static Bound,
     args: &[*mut c::PyObject],
     texts: bool,
 ) -> *mut c::PyObject {
-    let function = bound.function;
-    let mut temporaries = Temporaries::default();
-    let mut values = [Arg::Int(0); MAX_PARAMS];
-    if args.len() < bound.required {
-        return refuse_count(py, bound, args.len());
-    }
-    let mut count = bound.required;
-    if bound.rest {
-        count = args.len();
-        if count > MAX_PARAMS {
-            return refuse_count(py, bound, count);
+    // Most functions take nothing, or one or two arguments: those get an array that just fits.
+    // SAFETY: by contract.
+    unsafe {
+        match bound.required {
+            _ if bound.rest => call_rest(py, bound, args, texts),
+            0 => finish(py, bound, &[]),
+            1 => call_with::<1>(py, bound, args, texts),
+            2 => call_with::<2>(py, bound, args, texts),
+            3 => call_with::<3>(py, bound, args, texts),
+            4 => call_with::<4>(py, bound, args, texts),
+            5 => call_with::<5>(py, bound, args, texts),
+            6 => call_with::<6>(py, bound, args, texts),
+            _ => call_rest(py, bound, args, texts),
         }
     }
-    // Too many arguments are ignored, as in Kamailio.
+}
+
+/// A function of `N` parameters. Too many arguments are ignored, as in Kamailio.
+///
+/// # Safety
+/// As [`call`].
+#[inline]
+unsafe fn call_with<const N: usize>(
+    py: Attached<'_>,
+    bound: &'static Bound,
+    args: &[*mut c::PyObject],
+    texts: bool,
+) -> *mut c::PyObject {
+    let function = bound.function;
+    let (Some(objects), Some(params)) = (args.first_chunk::<N>(), function.params.first_chunk::<N>()) else {
+        return refuse_count(py, bound, args.len());
+    };
+    let mut temporaries = Temporaries::default();
+    let mut values = [Arg::Int(0); N];
+    for i in 0..N {
+        // SAFETY: the arguments are alive for the whole call, and the values do not outlive it.
+        let converted = unsafe {
+            argument(py, &bound.core, &params[i], objects[i], &mut temporaries, texts, &mut values[i])
+        };
+        if let Err(refusal) = converted {
+            return refuse(py, function, i, args, *refusal);
+        }
+    }
+    finish(py, bound, &values)
+}
+
+/// A function that takes further arguments, or very many.
+///
+/// # Safety
+/// As [`call`].
+unsafe fn call_rest(
+    py: Attached<'_>,
+    bound: &'static Bound,
+    args: &[*mut c::PyObject],
+    texts: bool,
+) -> *mut c::PyObject {
+    let function = bound.function;
+    let count = if bound.rest { args.len() } else { bound.required };
+    if args.len() < bound.required || count > MAX_PARAMS {
+        return refuse_count(py, bound, args.len());
+    }
+    let mut temporaries = Temporaries::default();
+    let mut values = [Arg::Int(0); MAX_PARAMS];
     for (i, (value, object)) in values.iter_mut().zip(args).take(count).enumerate() {
         let Some(param) = function.params.get(i).or(function.params.last()) else { break };
         // SAFETY: the arguments are alive for the whole call, and the values do not outlive it.
-        match unsafe { argument(py, &bound.core, param, *object, &mut temporaries, texts) } {
-            Ok(v) => *value = v,
-            Err(refusal) => return refuse(py, function, i, args, refusal),
+        let converted = unsafe { argument(py, &bound.core, param, *object, &mut temporaries, texts, value) };
+        if let Err(refusal) = converted {
+            return refuse(py, function, i, args, *refusal);
         }
     }
-    let values = values.get(..count).unwrap_or_default();
+    finish(py, bound, values.get(..count).unwrap_or_default())
+}
+
+/// Calls the row on this thread's message.
+#[inline]
+fn finish(py: Attached<'_>, bound: &'static Bound, values: &[Arg<'_>]) -> *mut c::PyObject {
+    let function = bound.function;
     let context = current::context();
     if context.is_null() {
         return call_outside(py, bound, values);

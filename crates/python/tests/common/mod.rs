@@ -265,11 +265,9 @@ pub fn modes() -> Vec<Interpreters> {
 /// A script in a folder of its own.
 pub fn write(name: &str, text: &str) -> PathBuf {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!(
-        "{}-{}",
-        std::process::id(),
-        NUMBER.fetch_add(1, Ordering::Relaxed)
-    ));
+    let folder = option_env!("CARGO_TARGET_TMPDIR")
+        .map_or_else(std::env::temp_dir, PathBuf::from)
+        .join(format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
     std::fs::create_dir_all(&folder).expect("folder for scripts");
     let file = folder.join(name);
     std::fs::write(&file, text).expect("script written");
