@@ -106,6 +106,8 @@ pub struct Counts {
     pub absorbed: u64,
     /// Requests and replies sent again by timers A, E and G.
     pub retransmitted: u64,
+    /// Failures of INVITEs that were never acknowledged (timer H).
+    pub no_ack: u64,
     /// Replies dropped because a transaction's deferred queue was full.
     pub deferred_dropped: u64,
     /// Transactions refused at the capacity.

@@ -395,10 +395,10 @@ impl Transaction {
         }
         branch.replied = true;
         branch.last_code = code;
-        if code < 200 {
-            if let Some(bytes) = branch.wanted_cancel(&setting) {
-                env.out.push(Action::Transmit { hop: branch.hop, bytes });
-            }
+        if code < 200
+            && let Some(bytes) = branch.wanted_cancel(&setting)
+        {
+            env.out.push(Action::Transmit { hop: branch.hop, bytes });
         }
         self.reply_passed_up(index, code, reply, forward, env);
     }
@@ -449,7 +449,9 @@ impl Transaction {
         if self.deciding.is_some() {
             return;
         }
-        if self.server_step(invite_server::Input::Timer, env).transmit {
+        let ask = self.server_step(invite_server::Input::Timer, env);
+        env.counts.no_ack += u64::from(ask.no_ack);
+        if ask.transmit {
             env.counts.retransmitted += 1;
             self.transmit_last(env);
         }

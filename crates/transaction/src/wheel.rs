@@ -163,7 +163,7 @@ mod tests {
                 assert_eq!(wheel.next().is_some(), !waiting.is_empty());
                 // Half of the time exactly to the next timeout, as an event loop would.
                 now = match wheel.next() {
-                    Some(next) if random(&mut state) % 2 == 0 => next.max(now),
+                    Some(next) if random(&mut state).is_multiple_of(2) => next.max(now),
                     _ => Timestamp(now.0 + random(&mut state) % (1 << (random(&mut state) % 40))),
                 };
                 let mut due = Vec::new();

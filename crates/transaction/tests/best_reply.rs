@@ -23,6 +23,7 @@ fn the_choice() {
     assert_eq!(best(&[404, 484]), "0 completed 484 b1");
     assert_eq!(best(&[302, 603, 404]), "0 completed 603 b1");
     assert_eq!(best(&[503, 502]), "0 completed 502 b1");
+    assert_eq!(best(&[503, 504]), "0 completed 504 b1", "a 503 says the least");
     assert_eq!(best(&[486, 486]), "0 completed 486 b0");
 }
 

@@ -214,3 +214,32 @@ fn the_cancel_names_the_request_that_was_sent() {
     assert!(cancel.to().is_ok_and(|to| to.tag().is_none()));
     assert_eq!(cancel.headers_by_text(b"Reason").next().map(|h| h.value), Some(&b"SIP;cause=600"[..]));
 }
+
+#[test]
+fn after_the_cancel_a_relay_starts_nothing() {
+    let mut t = Bench::invite();
+    t.relay(1);
+    t.reply(0, 180);
+    t.cancel();
+    t.take();
+    t.relay(1);
+    t.expect(&[]);
+    t.reply(0, 487);
+    t.expect(&["0 b0 > ACK", "0 caller < 487", "0 completed 487 b0"]);
+}
+
+/// The wait of 64*T1 for the 487 may go past `max_inv_lifetime`.
+#[test]
+fn a_cancel_shortly_before_the_lifetime_ends() {
+    let mut t = Bench::invite();
+    t.relay(1);
+    for ms in [0, 100_000, 170_000] {
+        t.until(ms);
+        t.reply(0, 180);
+    }
+    t.cancel();
+    t.until(201_999);
+    assert_eq!(t.take().last().map(String::as_str), Some("197500 b0 > CANCEL"));
+    t.until(202_000);
+    t.expect(&["202000 make 487", "202000 caller < 487", "202000 completed 487 local"]);
+}

@@ -46,6 +46,7 @@ fn timer_g_repeats_a_failure_until_timer_h() {
         "31500 caller < 404",
         "32000 freed",
     ]);
+    assert_eq!(t.shard.counts().no_ack, 1);
 }
 
 #[test]

@@ -192,3 +192,56 @@ fn ids_name_their_shard_and_selection_spreads_calls() {
     assert!(shard.view(TransactionId { index: id.index, label: id.label ^ 1 }).is_none());
     assert!(shard.view(TransactionId { index: id.index ^ 1, label: id.label }).is_none());
 }
+
+#[test]
+fn invites_of_one_call_are_found_newest_first_whichever_ends() {
+    let mut shard = Shard::new(0, 1, 1, 100);
+    let make = |n: u32, shard: &mut Shard| {
+        let via = format!("192.0.2.1:5060;branch=z9hG4bKspiral{n}");
+        create(shard, &request("INVITE", &via, "", 7)).expect("room")
+    };
+    let ids: Vec<_> = (0..4).map(|n| make(n, &mut shard)).collect();
+    let mut left = ids.clone();
+    let mut now = Timestamp(0);
+    for gone in [1, 3, 0, 2] {
+        assert_eq!(shard.lookup_callid(b"call-1", 7), left.last().copied());
+        shard.step(ids[gone], Input::Release, now, &mut Vec::new()).expect("alive");
+        now = Timestamp(now.0 + 6_000_000_000);
+        shard.expire(now, &mut Vec::new());
+        left.retain(|id| *id != ids[gone]);
+        assert_eq!(shard.len(), left.len());
+    }
+    assert_eq!(shard.lookup_callid(b"call-1", 7), None);
+}
+
+/// The list behind one Call-ID closes behind each that leaves it.
+#[test]
+fn each_invite_of_one_call_is_found_by_its_own_from_tag() {
+    let mut shard = Shard::new(0, 1, 1, 100);
+    let text = |method: &str, n: usize, to: &str| {
+        let via = format!("192.0.2.1:5060;branch=z9hG4bK{method}{n}");
+        let text = String::from_utf8_lossy(request(method, &via, to, 7).as_bytes()).replace("\r\n", "\n");
+        parse(&text.replace("tag=a1", &format!("tag=a{n}")))
+    };
+    let ids: Vec<_> = (0..5).map(|n| create(&mut shard, &text("INVITE", n, "")).expect("room")).collect();
+    // They are answered, and so end 32 s later, in this order.
+    for (at, n) in [(0, 2), (5, 1), (10, 4), (15, 0), (20, 3)] {
+        let reply = LocalReply { code: 200, bytes: local(&text("INVITE", n, ""), 200) };
+        let now = Timestamp::from_millis(at * 1_000);
+        shard.step(ids[n], Input::Reply(reply), now, &mut Vec::new()).expect("alive");
+    }
+    let found = |shard: &Shard| {
+        let acks = (0..5).map(|n| shard.match_request(&text("ACK", n, ";tag=proxy")).map(|hit| hit.id));
+        acks.enumerate()
+            .filter_map(|(n, found)| {
+                assert!(found.is_none_or(|id| id == ids[n]));
+                found.map(|_| n)
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(&shard), [0, 1, 2, 3, 4]);
+    for (at, left) in [(33, &[0, 1, 3, 4][..]), (38, &[0, 3, 4]), (43, &[0, 3]), (48, &[3]), (53, &[])] {
+        shard.expire(Timestamp::from_millis(at * 1_000), &mut Vec::new());
+        assert_eq!(found(&shard), left, "after {at} s");
+    }
+}

@@ -131,3 +131,26 @@ fn with_internal_replies_disabled_the_caller_gets_nothing() {
     t.until(60_000);
     t.expect(&["30000 completed 408 local", "35000 freed"]);
 }
+
+/// A worker that comes late neither shifts the series nor makes up for what it missed.
+#[test]
+fn a_late_worker_does_not_shift_the_series() {
+    let mut t = Bench::invite();
+    t.relay(1);
+    t.take();
+    let mut out = Vec::new();
+    for ms in [499, 620, 1_499, 1_500, 9_000, 15_499, 15_500] {
+        t.now = transaction::Timestamp::from_millis(ms);
+        out.clear();
+        t.shard.expire(t.now, &mut out);
+        let sent = usize::from(![499, 1_499, 15_499].contains(&ms));
+        assert_eq!(out.len(), sent, "at {ms}: {out:?}");
+        if ms == 9_000 {
+            // Due at 3500, and the next at 7500 is missed: from here on 4 s, not a burst.
+            t.now = transaction::Timestamp::from_millis(12_999);
+            t.shard.expire(t.now, &mut out);
+            assert_eq!(out.len(), 1);
+            break;
+        }
+    }
+}
