@@ -153,12 +153,14 @@ impl Domain {
         let before = record.contacts().len() as i64;
         let result = f(&mut Entry { domain: self, record });
         let (after, slot, at) = (record.contacts().len() as i64, record.slot, record.deadline());
+        let sooner = at < record.due;
         if after == 0 {
             if let Ok(found) = shard.records.find_entry(spread(hash), |r| same(r)) {
                 found.remove();
             }
             shard.expiry.remove(slot, &mut moves(&mut shard.records));
-        } else if shard.expiry.get(slot).is_some_and(|due| due.at > at) {
+        } else if sooner {
+            record.due = at;
             shard.expiry.change(slot, at, &mut moves(&mut shard.records));
         }
         if after != before {
@@ -197,6 +199,7 @@ impl Domain {
             });
             let gone = record.contacts().is_empty();
             let at = record.deadline();
+            record.due = at;
             if gone {
                 found.remove();
                 shard.expiry.remove(0, &mut moves(&mut shard.records));
@@ -244,8 +247,9 @@ impl Shard {
     fn find(&self, hash: u32, wanted: impl Fn(&Record) -> bool) -> Option<&Record> {
         self.records.find(spread(hash), |r| r.hash == hash && wanted(r)).map(|r| &**r)
     }
-    fn insert(&mut self, record: Box<Record>) {
-        let due = Due { at: record.deadline(), hash: record.hash };
+    fn insert(&mut self, mut record: Box<Record>) {
+        record.due = record.deadline();
+        let due = Due { at: record.due, hash: record.hash };
         self.records.insert_unique(spread(due.hash), record, |r| spread(r.hash));
         self.expiry.push(due, &mut moves(&mut self.records));
     }

@@ -57,13 +57,15 @@ pub struct Record {
     pub(super) hash: u32,
     /// Place in the shard's expiry heap.
     pub(super) slot: u32,
+    /// Time of that entry; here so that a refresh need not look at the heap.
+    pub(super) due: u32,
     pub(super) aor: Box<[u8]>,
     contacts: Vec<Contact>,
 }
 
 impl Record {
     pub(super) fn new(hash: u32) -> Record {
-        Record { hash, slot: NOWHERE, aor: Box::default(), contacts: Vec::new() }
+        Record { hash, slot: NOWHERE, due: u32::MAX, aor: Box::default(), contacts: Vec::new() }
     }
     /// Address-of-record: user, or user@domain with `use_domain`.
     pub fn aor(&self) -> &[u8] {
