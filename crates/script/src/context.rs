@@ -255,7 +255,7 @@ impl<'s> RouteContext<'s> {
             reply: None,
             reply_code: 0,
             vars: None,
-            last_result: 1,
+            last_result: 0,
             error: None,
             timing: None,
             options: None,

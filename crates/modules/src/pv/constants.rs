@@ -18,8 +18,8 @@ pub const CORE: &[PseudoVariable] = pseudo_variables! { "core";
     };
     "defv" Text "Value of a preprocessor define without quotes around it." |ctx, pv| Value::opt(define(ctx, pv).map(|d| unquoted(d).as_bytes()));
     "env" Text "Environment variable; null when it is not set." |ctx, pv| environment(ctx, pv).map_or(Value::Null, Value::owned);
-    "envn" Text "Environment variable as an integer, 0 when it is none." |ctx, pv| {
-        Value::Int(environment(ctx, pv).map_or(0, |e| script::transformations::leading_int(&e)))
+    "envn" Text "Environment variable as an integer, 0 when it is none; null when it is not set." |ctx, pv| {
+        environment(ctx, pv).map_or(Value::Null, |e| Value::Int(script::transformations::leading_int(&e)))
     };
     "iuid" None "A text that is unique over instances and time." |ctx, _| {
         let c = &ctx.core.config;

@@ -251,7 +251,7 @@ fn msg<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
         1 => Value::str(all),
         2 => Value::str(m.body()),
         3 => Value::Int(m.body().len() as i64),
-        4 => Value::opt(all.get(start..end)),
+        4 => Value::opt(all.get(start..end).map(<[u8]>::trim_ascii_end)),
         5 => Value::opt(all.get(..start).map(<[u8]>::trim_ascii_end)),
         _ => Value::opt(all.get(start..)),
     }

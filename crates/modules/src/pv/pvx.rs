@@ -520,10 +520,10 @@ impl PvModule {
     fn avp_getw<'c>(&'c self, ctx: &'c mut RouteContext<'_>, name: &'c [u8]) -> Value<'c> {
         or(vars::read_avp(ctx, name, Index::None), NULL_TEXT)
     }
-    /// Removes the newest value of `$avp(name)`.
+    /// Removes all values of `$avp(name)`.
     #[ksr(no_message)]
     fn avp_rm(&self, ctx: &mut RouteContext<'_>, name: &[u8]) -> Outcome {
-        vars::remove_avp(ctx, name, false);
+        vars::remove_avp(ctx, name, true);
         Outcome::TRUE
     }
     /// 1 when `$avp(name)` is null, else -1.

@@ -17,7 +17,7 @@ pub(super) const ROWS: &[PseudoVariable] = pseudo_variables! { "pv";
     "rz" None "Scheme of the Request-URI." scheme;
     "rul" None "Length of the Request-URI." |ctx, _| length(Some(ctx.request_uri()).filter(|u| !u.is_empty()));
     "rUl" None "Length of the Request-URI's user, 0 when it has none." |ctx, _| {
-        length(Some(part(ctx.request_uri(), |u| u.user).unwrap_or_default()))
+        user_length(ctx.request_uri())
     };
     "du" None "Next hop that overrides the Request-URI (outbound proxy); null when unset. Writing null removes it." du, set_du;
     "duri" None "Next hop, as `$du`." du, set_du;
@@ -31,7 +31,7 @@ pub(super) const ROWS: &[PseudoVariable] = pseudo_variables! { "pv";
     "op" None "Port of the Request-URI as received." |ctx, _| port_of(ctx.message.request_uri());
     "oP" None "Transport of the Request-URI as received." |ctx, _| transport_of(ctx.message.request_uri());
     "oUl" None "Length of the user of the Request-URI as received." |ctx, _| {
-        length(Some(part(ctx.message.request_uri(), |u| u.user).unwrap_or_default()))
+        user_length(ctx.message.request_uri())
     };
     "nh" Keyword(&["u", "U", "d", "h", "p", "P"]) "Next hop, `$du` or else the Request-URI: `u` URI, `U` user, `d` or `h` host, `p` port, \
         `P` transport. Replies: from the second Via." next_hop;
@@ -47,6 +47,13 @@ pub(super) fn text(bytes: &[u8]) -> Value<'_> {
 /// Length of a text; null stays null.
 pub(super) fn length(bytes: Option<&[u8]>) -> Value<'static> {
     bytes.map_or(Value::Null, |b| Value::Int(b.len() as i64))
+}
+
+fn user_length(uri: &[u8]) -> Value<'static> {
+    if uri.is_empty() {
+        return Value::Null;
+    }
+    length(Some(part(uri, |u| u.user).unwrap_or_default()))
 }
 
 fn part<'u>(uri: &'u [u8], pick: impl FnOnce(&Uri<'u>) -> Option<&'u [u8]>) -> Option<&'u [u8]> {
