@@ -37,7 +37,7 @@ pub use diagnostic::{Diagnostic, Severity, suggest};
 pub use engine::Engine;
 pub use lex::{Token, TokenKind};
 pub use modules::{LoadModule, ModParam, module_name};
-pub use params::{CoreParam, ParamKind, core_param, core_params, core_params_markdown};
+pub use params::{CoreParam, ParamKind, core_param, core_params};
 pub use preprocess::{Define, Defines};
 pub use route::{Case, RouteBlock, RouteKind, Statement};
 pub use source::{Location, Sources, Span};

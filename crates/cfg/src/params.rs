@@ -95,17 +95,6 @@ pub fn core_param(name: &str) -> Option<&'static CoreParam> {
     find(name)
 }
 
-/// The core parameters as a Markdown table, for `docs/generated`.
-pub fn core_params_markdown() -> String {
-    let mut out = String::from("# Core parameters\n\n| name | value | meaning |\n|---|---|---|\n");
-    for row in core_params() {
-        let others: String = row.aliases.iter().map(|alias| format!(", `{alias}`")).collect();
-        let doc = row.doc.replace('|', "\\|");
-        out.push_str(&format!("| `{}`{others} | {} | {doc} |\n", row.name, row.kind.describe()));
-    }
-    out
-}
-
 pub(crate) fn find(name: &str) -> Option<&'static CoreParam> {
     static INDEX: OnceLock<HashMap<&'static str, &'static CoreParam>> = OnceLock::new();
     let index = INDEX.get_or_init(|| names().collect());
@@ -131,13 +120,6 @@ mod tests {
             assert!(row.doc.len() > 10 && row.doc.ends_with('.'), "{name} has no sentence: {}", row.doc);
         }
         assert!(seen.len() >= 240, "{}", seen.len());
-    }
-
-    #[test]
-    fn the_table_has_a_line_for_each_parameter() {
-        let table = core_params_markdown();
-        assert_eq!(table.lines().count(), core_params().len() + 4);
-        assert!(table.contains("| `loadpath`, `mpath` | folders between quotes, separated by ':' |"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod defines;
 mod directives;
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ const MAX_EXPANSION_DEPTH: usize = 32;
 /// More tokens than any real configuration has; bounds defines that double themselves.
 const MAX_TOKENS: usize = 250_000;
 /// A longer file is not a configuration.
-const MAX_FILE_SIZE: u64 = 64 << 20;
+const MAX_FILE_SIZE: u64 = 16 << 20;
 
 /// What preprocessing leaves for the parser.
 pub(crate) struct Preprocessed {
@@ -406,14 +407,17 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = std::fs::metadata(path).map_err(|e| plain(&e))?;
-    if metadata.is_dir() {
+    let file = std::fs::File::open(path).map_err(|e| plain(&e))?;
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
         return Err("it is a directory".into());
     }
-    if metadata.len() > MAX_FILE_SIZE {
-        return Err(format!("it is larger than {} MiB", MAX_FILE_SIZE >> 20));
+    // Counted while reading: a pipe or a device has no size.
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes).map_err(|e| plain(&e))?;
+    match bytes.len() as u64 > MAX_FILE_SIZE {
+        true => Err(format!("it is larger than {} MiB", MAX_FILE_SIZE >> 20)),
+        false => Ok(bytes),
     }
-    std::fs::read(path).map_err(|e| plain(&e))
 }
 
 /// The operating system's reason without its number.

@@ -138,3 +138,9 @@ fn bounds_hold() {
     swallow(&"#!ifdef A\n".repeat(10_000));
     swallow(&format!("#!ifexp {}\n", "!".repeat(100_000)));
 }
+
+#[test]
+fn an_endless_file_is_refused() {
+    let (_, found) = swallow("include_file \"/dev/zero\"\n");
+    assert!(found.iter().any(|d| d.message.contains("larger than")), "{found:?}");
+}
