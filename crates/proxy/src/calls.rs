@@ -23,7 +23,7 @@ impl Transactions for Proxy {
         let tag = self.stateless_tag(&ctx.message);
         ctx.outbox.print(hop, |out| {
             let stamp = print::via_stamp(&ctx.message, ctx.inbound.source, ctx.force_rport);
-            self.write_reply(&ctx.message, code, reason, &tag, ctx.edits.reply_rows(), stamp, None, out);
+            self.write_reply(&ctx.message, code, reason, &tag, ctx.edits.reply_rows(), stamp, ctx.edits.reply_body(), out);
         });
         self.counters().sent_stateless(code);
         ctx.replied = true;

@@ -29,6 +29,12 @@ pub struct OwnRoute {
     swapped: bool,
 }
 
+impl OwnRoute {
+    pub(super) fn forget_edits(&mut self) {
+        self.swapped = false;
+    }
+}
+
 /// One element of the Route set and where it stands.
 struct Element<'m> {
     address: NameAddr<'m>,

@@ -189,3 +189,10 @@ impl Module for Rr {
         self.settings.set(name, value)
     }
 }
+
+/// The message was printed and parsed again: what was done to the old one is part of the new one.
+pub(crate) fn message_replaced(ctx: &mut RouteContext<'_>) {
+    if ctx.slots.peek::<OwnRoute>().is_some() {
+        ctx.slots.slot::<OwnRoute>().forget_edits();
+    }
+}
