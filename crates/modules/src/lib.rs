@@ -38,6 +38,7 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 /// The one list of modules.
 const MODULES: &[(&str, Make)] = &[
     ("app_python3", make::<app_python3::AppPython3>),
+    ("app_python3s", make::<app_python3::AppPython3s>),
     ("cfgutils", make::<cfgutils::CfgUtils>),
     ("core", make::<core::CoreFunctions>),
     ("corex", make::<corex::Corex>),

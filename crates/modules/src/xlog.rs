@@ -65,19 +65,42 @@ impl Default for Settings {
     }
 }
 
-/// Writes one line of a script to the log.
-pub(crate) fn emit(number: i64, facility: &str, text: &str) {
+/// Whether a line of this level will be written; asked before it is formatted.
+pub(crate) fn wanted(ctx: &RouteContext<'_>, number: i64) -> bool {
+    use tracing::{Level, enabled};
+    if let Some(level) = kex::worker_level(ctx) {
+        return number <= level;
+    }
+    number <= i64::from(ctx.core.config.debug)
+        || match number {
+            ..=level::ERR => enabled!(target: "script", Level::ERROR),
+            level::WARN => enabled!(target: "script", Level::WARN),
+            level::NOTICE | level::INFO => enabled!(target: "script", Level::INFO),
+            _ => enabled!(target: "script", Level::DEBUG),
+        }
+}
+
+/// Writes one line of a script to the log, with the Call-ID of the message it is about.
+pub(crate) fn emit(ctx: &RouteContext<'_>, number: i64, facility: &str, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
     let text = text.trim_end_matches(['\n', '\r']);
+    // A worker that `setdebug` made louder speaks at the loudest level the log lets through.
+    let severity = match kex::worker_level(ctx) {
+        Some(_) => number.min(i64::from(ctx.core.config.debug)),
+        None => number,
+    };
+    let call_id = if ctx.faked { "".into() } else { String::from_utf8_lossy(ctx.message.call_id()) };
     macro_rules! at {
         ($macro:ident) => {
-            if facility.is_empty() {
-                tracing::$macro!(target: "script", "{text}")
-            } else {
-                tracing::$macro!(target: "script", facility, "{text}")
+            match (call_id.is_empty(), facility.is_empty()) {
+                (true, true) => tracing::$macro!(target: "script", severity, "{text}"),
+                (false, true) => tracing::$macro!(target: "script", severity, %call_id, "{text}"),
+                (true, false) => tracing::$macro!(target: "script", severity, facility, "{text}"),
+                (false, false) => tracing::$macro!(target: "script", severity, facility, %call_id, "{text}"),
             }
         };
     }
-    match number {
+    match severity {
         ..=level::ERR => at!(error),
         level::WARN => at!(warn),
         level::NOTICE | level::INFO => at!(info),
@@ -87,7 +110,7 @@ pub(crate) fn emit(number: i64, facility: &str, text: &str) {
 
 impl Xlog {
     fn line(&self, ctx: &RouteContext<'_>, number: i64, facility: &str, format: &Format) -> Outcome {
-        if number > kex::debug_level(ctx) {
+        if !wanted(ctx, number) {
             return Outcome::TRUE;
         }
         let mut text = Vec::with_capacity(128);
@@ -100,7 +123,7 @@ impl Xlog {
         }
         format.write(ctx, &mut text);
         text.truncate(self.settings.buf_size);
-        emit(number, facility, &String::from_utf8_lossy(&text));
+        emit(ctx, number, facility, &text);
         Outcome::TRUE
     }
     fn facility(&self) -> &str {
@@ -301,8 +324,8 @@ mod tests {
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<String>>>);
     impl tracing::Subscriber for Lines {
-        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-            true
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            *metadata.level() <= tracing::Level::WARN
         }
         fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
             tracing::span::Id::from_u64(1)
@@ -351,8 +374,11 @@ mod tests {
         });
         let lines = lines.0.lock().expect("not poisoned").clone();
         let levels: Vec<_> = lines.iter().filter_map(|l| l.split(' ').next()).collect();
-        assert_eq!(levels, ["ERROR", "INFO", "DEBUG", "WARN", "ERROR", "ERROR", "ERROR", "ERROR"]);
-        assert_eq!(lines.first().map(String::as_str), Some("ERROR message=<script>: hello"));
+        // The bench's `debug` is 0: the information and the debug line came through as warnings.
+        assert_eq!(levels, ["ERROR", "WARN", "WARN", "WARN", "ERROR", "ERROR", "ERROR", "ERROR"]);
+        assert!(
+            lines.first().is_some_and(|l| l.contains("message=<script>: hello") && l.contains("severity=-1"))
+        );
         assert!(lines.last().is_some_and(|l| l.contains("LOG_LOCAL3")));
     }
     #[test]

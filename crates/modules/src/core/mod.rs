@@ -7,7 +7,7 @@ use script::{Module, Outcome, PseudoVariable, RelayTo, RouteContext, RunOutcome,
 
 use crate::kex;
 use crate::pv::{self, mask};
-use crate::xlog::{emit, level};
+use crate::xlog::{emit, level, wanted};
 
 /// Module `core`.
 #[derive(Debug, Default)]
@@ -579,19 +579,8 @@ fn call_id<'c>(ctx: &'c RouteContext<'_>) -> std::borrow::Cow<'c, str> {
 
 /// One line of a script in the log, with the Call-ID of the message it is about.
 fn log(ctx: &RouteContext<'_>, number: i64, text: &[u8]) {
-    if number > kex::debug_level(ctx) {
-        return;
-    }
-    let text = String::from_utf8_lossy(text);
-    if ctx.faked {
-        return emit(number, "", &text);
-    }
-    let (text, call_id) = (text.trim_end_matches(['\n', '\r']), call_id(ctx));
-    match number {
-        ..=level::ERR => tracing::error!(target: "script", %call_id, "{text}"),
-        level::WARN => tracing::warn!(target: "script", %call_id, "{text}"),
-        level::NOTICE | level::INFO => tracing::info!(target: "script", %call_id, "{text}"),
-        _ => tracing::debug!(target: "script", %call_id, "{text}"),
+    if wanted(ctx, number) {
+        emit(ctx, number, "", text);
     }
 }
 

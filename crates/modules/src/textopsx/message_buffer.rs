@@ -8,7 +8,8 @@ use script::{Outcome, RouteContext, RouteKind};
 
 /// Where the message may be replaced: nobody else holds it yet.
 fn allowed(ctx: &RouteContext<'_>) -> bool {
-    let early = matches!(ctx.kind, RouteKind::Request | RouteKind::Reply | RouteKind::Event | RouteKind::Init);
+    let early =
+        matches!(ctx.kind, RouteKind::Request | RouteKind::Reply | RouteKind::Event | RouteKind::Init);
     let free = ctx.kind != RouteKind::Request || ctx.transaction.is_none();
     if !(early && free) {
         tracing::error!(target: "textopsx", kind = ?ctx.kind,

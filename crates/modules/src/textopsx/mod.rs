@@ -2,9 +2,9 @@
 
 mod iterators;
 mod message_buffer;
-mod values;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use message::{Edits, HeaderName, Message};
 use script::{Function, Module, Outcome, PseudoVariable, RouteContext, ksr_module};

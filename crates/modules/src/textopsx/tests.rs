@@ -8,7 +8,8 @@ use transaction::TransactionId;
 
 use super::*;
 
-const ROWS: &str = "X-A: one;p=1;q\nX-B: two, three;p=1 ,four\nX-A: five\nAuthorization: Digest a=\"1\", b=2\n";
+const ROWS: &str =
+    "X-A: one;p=1;q\nX-B: two, three;p=1 ,four\nX-A: five\nAuthorization: Digest a=\"1\", b=2\n";
 const BODY: &str = "v=0\no=a b\na=sendrecv\n";
 
 fn bench() -> Bench {
@@ -25,10 +26,8 @@ fn reply(code: u16) -> String {
     )
 }
 fn call(bench: &Bench, ctx: &mut RouteContext<'_>, name: &str, args: &[&str]) -> Value<'static> {
-    let args: Vec<Value<'_>> = args
-        .iter()
-        .map(|a| a.parse().map_or(Value::str(a.as_bytes()), Value::Int))
-        .collect();
+    let args: Vec<Value<'_>> =
+        args.iter().map(|a| a.parse().map_or(Value::str(a.as_bytes()), Value::Int)).collect();
     bench.call(ctx, &format!("textopsx.{name}"), &args)
 }
 /// Result, and the rows between CSeq and Content-Type.
@@ -218,7 +217,8 @@ fn header_iterators() {
     let mut ctx = bench.request(&text);
     let run = |ctx: &mut RouteContext<'_>, name: &str, args: &[&str]| {
         let value = call(&bench, ctx, &format!("hf_iterator_{name}"), args);
-        String::from_utf8_lossy(&if value.is_null() { b"null".to_vec() } else { value.to_text().to_vec() }).into_owned()
+        String::from_utf8_lossy(&if value.is_null() { b"null".to_vec() } else { value.to_text().to_vec() })
+            .into_owned()
     };
     for (name, args, result) in [
         ("next", &["i"][..], "-1"),
@@ -248,9 +248,15 @@ fn header_iterators() {
     ] {
         assert_eq!(run(&mut ctx, name, args), result, "{name} {args:?}");
     }
-    assert_eq!(bench.format(&ctx, "$hfitname(i)=$hfitbody(i)"), "Via=SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1");
+    assert_eq!(
+        bench.format(&ctx, "$hfitname(i)=$hfitbody(i)"),
+        "Via=SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1"
+    );
     let printed = bench.printed(&ctx);
-    assert!(printed.contains("\r\nX-M: 1\r\nVia: ") && printed.contains("z9hG4bK1\r\nX-N: 1\r\nFrom:"), "{printed}");
+    assert!(
+        printed.contains("\r\nX-M: 1\r\nVia: ") && printed.contains("z9hG4bK1\r\nX-N: 1\r\nFrom:"),
+        "{printed}"
+    );
     for _ in 0..8 {
         run(&mut ctx, "next", &["i"]);
     }
