@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use transaction::Now;
 
-use crate::{Callbacks, CoreConfig, Function, Listener, PseudoVariable, Registry, RpcCommand, Statistics};
+use crate::{
+    Callbacks, CoreConfig, Function, Listener, PseudoVariable, Registry, RpcCommand, Services, Statistics,
+};
 
 /// What every part of the server shares, read-only after start-up.
 pub struct Core {
@@ -124,5 +126,9 @@ pub trait Module: Any + Send + Sync {
     /// Called about once a second by the timer worker, never with a lock held. `budget` bounds the work: items to look at.
     fn tick(&self, core: &Core, now: Now) {
         let _ = (core, now);
+    }
+    /// Called after each [`Module::tick`] on the same thread, which has an engine of its own: event callbacks run here.
+    fn events(&self, services: &Services<'_>, now: Now) {
+        let _ = (services, now);
     }
 }

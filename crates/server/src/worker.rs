@@ -209,7 +209,10 @@ pub fn run_timer(
             second = now.mono.as_millis() / 1000;
             for module in shared.core.registry.modules() {
                 side.guarded(None, || module.tick(&shared.core, now));
+                side.guarded(None, || module.events(&side.services(), now));
             }
+            side.engine.release();
+            out.flush(shared, &station.outbox);
         }
         station.step();
     }

@@ -5,6 +5,7 @@
 //! answer, `lookup.rs` makes destination sets.
 
 mod aor;
+mod events;
 mod lookup;
 mod registered;
 mod reply;
@@ -19,8 +20,8 @@ mod xavp;
 use std::sync::{Arc, OnceLock};
 
 use script::{
-    Core, ModParam, Module, Outcome, ParamValue, PseudoVariable, Pv, RouteContext, Setup, SetupError,
-    Statistic, Statistics, Value, ksr_module,
+    Core, ModParam, Module, Outcome, ParamValue, PseudoVariable, Pv, RouteContext, Services, Setup,
+    SetupError, Statistic, Statistics, Value, ksr_module,
 };
 use transaction::Now;
 
@@ -312,7 +313,13 @@ impl Module for Registrar {
             .module::<Usrloc>()
             .ok_or_else(|| SetupError("registrar needs module usrloc: load it before registrar".into()))?;
         self.domains = usrloc.domains().clone();
+        if self.settings.event_callback.is_some() {
+            self.domains.watch();
+        }
         Ok(())
+    }
+    fn events(&self, services: &Services<'_>, now: Now) {
+        events::run(self, services, now);
     }
     fn tick(&self, core: &Core, _: Now) {
         self.counters(&core.statistics);

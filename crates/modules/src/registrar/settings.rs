@@ -65,7 +65,7 @@ pub struct Settings {
     pub flow_timer: u32,
     /// Longest contact URI in bytes.
     pub contact_max_size: u32,
-    /// Function of the script called for `usrloc:contact-expired`.
+    /// Function of the script called as `(msg, "usrloc:contact-expired")` when a contact ended; `$ulc(exp=>...)` has its attributes.
     pub event_callback: Option<String>,
     /// Contacts `lookup` leaves out: bit 1 those without a branch flag of `rlf_bflags` in `xavp_cfg`, bit 2 those whose TCP connection is
     /// gone.
@@ -132,9 +132,6 @@ impl Settings {
         range("sock_flag", self.sock_flag, -1, 31)?;
         if self.flow_timer > 0 && self.outbound_mode == 0 {
             return Err(SetupError("flow_timer needs outbound_mode 1 or 2".into()));
-        }
-        if self.event_callback.is_some() {
-            tracing::warn!("registrar: event_callback is not called yet");
         }
         Ok(())
     }

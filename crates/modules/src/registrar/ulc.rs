@@ -4,7 +4,7 @@ use script::pv::Inner;
 use script::{PseudoVariable, Pv, RouteContext, Value};
 
 use super::Registrar;
-use crate::usrloc::{Contact, Domain, Record, socket_text, unix};
+use crate::usrloc::{Contact, Domain, Ended, Record, socket_text, unix};
 
 /// Profiles of a message.
 #[derive(Debug, Default)]
@@ -160,6 +160,18 @@ impl Registrar {
         };
         ctx.slots.slot::<Profiles>().0.push((name.into(), profile));
         1
+    }
+    /// Puts an ended contact where the event callback finds it: profile `exp`.
+    pub(super) fn show_ended(ctx: &mut RouteContext<'_>, ended: &Ended) {
+        let profile = Profile {
+            aor: ended.aor.clone(),
+            domain: ended.domain.name().into(),
+            hash: ended.domain.hash(&ended.aor),
+            contacts: vec![Snapshot::of(&ended.contact, &ended.domain, ctx)],
+        };
+        let profiles = ctx.slots.slot::<Profiles>();
+        profiles.forget(b"exp");
+        profiles.0.push((Box::from(&b"exp"[..]), profile));
     }
     /// `reg_free_contacts(profile)`.
     pub(super) fn forget(ctx: &mut RouteContext<'_>, name: &[u8]) -> i64 {

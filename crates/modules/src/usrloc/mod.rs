@@ -13,8 +13,9 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use message::Transport;
 use script::{Core, Listener, ModParam, Module, ParamValue, RpcCommand, Setup, SetupError, Statistics};
@@ -46,6 +47,20 @@ pub struct Domains {
     /// The table that was made first: the only one in most deployments, found without a lock.
     first: OnceLock<Arc<Domain>>,
     others: RwLock<Vec<Arc<Domain>>>,
+    /// Whether somebody wants to hear of ended contacts.
+    watched: AtomicBool,
+    ended: Mutex<VecDeque<Ended>>,
+}
+
+/// A contact that ended without being renewed.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its table.
+    pub domain: Arc<Domain>,
+    /// Its address-of-record.
+    pub aor: Box<[u8]>,
+    /// The contact as it was.
+    pub contact: Contact,
 }
 
 impl Domains {
@@ -93,6 +108,25 @@ impl Domains {
             others.push(made.clone());
         }
         Some(made)
+    }
+    /// Most ended contacts waiting for [`Domains::next_ended`]; further ones are not told.
+    pub const ENDED_LIMIT: usize = 10_000;
+
+    /// From now on ended contacts are kept for [`Domains::next_ended`]. One listener takes them all.
+    pub fn watch(&self) {
+        self.watched.store(true, Ordering::Relaxed);
+    }
+    /// The next contact that ended.
+    pub fn next_ended(&self) -> Option<Ended> {
+        self.ended.lock().unwrap_or_else(|e| e.into_inner()).pop_front()
+    }
+    fn tell(&self, ended: Vec<Ended>) {
+        let mut waiting = self.ended.lock().unwrap_or_else(|e| e.into_inner());
+        let room = Self::ENDED_LIMIT.saturating_sub(waiting.len());
+        if ended.len() > room {
+            tracing::warn!(target: "usrloc", lost = ended.len() - room, "contacts end faster than their event callback runs");
+        }
+        waiting.extend(ended.into_iter().take(room));
     }
     /// All tables, the first made first.
     pub fn all(&self) -> Vec<Arc<Domain>> {
@@ -153,18 +187,29 @@ impl Module for Usrloc {
         let turn = shards.div_ceil(self.settings.timer_interval.max(1) as usize);
         let start = self.cursor.load(Ordering::Relaxed);
         let mut budget = BUDGET;
+        let mut next = start;
         let tables = self.domains.all();
+        let watched = self.domains.watched.load(Ordering::Relaxed);
+        let mut ended = Vec::new();
         for step in 0..turn {
             let shard = (start + step) & (shards - 1);
             for domain in &tables {
-                budget = budget.saturating_sub(domain.expire(shard, now, budget, &mut |_, _| ()));
+                let looked = domain.expire(shard, now, budget, &mut |aor, contact| {
+                    if watched {
+                        ended.push(Ended { domain: domain.clone(), aor: aor.into(), contact });
+                    }
+                });
+                budget = budget.saturating_sub(looked);
             }
+            next = if budget == 0 { shard } else { shard + 1 };
             if budget == 0 {
-                self.cursor.store(shard, Ordering::Relaxed);
-                return;
+                break;
             }
         }
-        self.cursor.store((start + turn) & (shards - 1), Ordering::Relaxed);
+        self.cursor.store(next & (shards - 1), Ordering::Relaxed);
+        if !ended.is_empty() {
+            self.domains.tell(ended);
+        }
     }
 }
 

@@ -285,3 +285,53 @@ fn configuration() {
     assert_eq!(crate::registrar::Settings::PARAMS.len(), 33);
     assert_eq!(Registrar::FUNCTIONS.len(), 21);
 }
+
+/// Writes down what an event callback sees.
+struct Listener<'b> {
+    bench: &'b Bench,
+    seen: std::cell::RefCell<Vec<String>>,
+}
+
+impl script::ScriptWorker for Listener<'_> {
+    fn attach(&self) {}
+    fn detach(&self) {}
+    fn run(&self, _: RouteKind, _: script::CallbackId, _: &mut RouteContext<'_>) -> script::RunOutcome {
+        script::RunOutcome::Missing
+    }
+    fn run_event(
+        &self,
+        callback: script::CallbackId,
+        event: &str,
+        ctx: &mut RouteContext<'_>,
+    ) -> script::RunOutcome {
+        let name = ctx.core.callbacks.name(callback);
+        let who = self.bench.format(ctx, "$ulc(exp=>aor) $ulc(exp=>addr)");
+        self.seen.borrow_mut().push(format!("{name} {event} {who} {}", ctx.faked));
+        script::RunOutcome::Returned(1)
+    }
+}
+
+#[test]
+fn the_script_hears_of_ended_contacts() {
+    let params = [("r", "event_callback", string("on_expired")), ("usrloc", "timer_interval", int(1))];
+    let mut office = Office::new(&params);
+    office.alice(1, &["Contact: <sip:a@h>;expires=100, <sip:b@h>;expires=200"]);
+    office.later(150);
+    let bench = &office.bench;
+    for module in bench.core.registry.modules() {
+        module.tick(&bench.core, bench.now);
+    }
+    let listener = Listener { bench, seen: Default::default() };
+    let services = script::Services {
+        core: &bench.core,
+        transactions: &bench.transactions,
+        engine: &listener,
+        worker: &bench.worker,
+        outbox: &bench.outbox,
+    };
+    for module in bench.core.registry.modules() {
+        module.events(&services, bench.now);
+        module.events(&services, bench.now);
+    }
+    assert_eq!(listener.seen.take(), ["on_expired usrloc:contact-expired alice sip:a@h true"]);
+}
