@@ -13,7 +13,7 @@ help:
 	@echo 'make test         all tests, with SIPp and the packaged Kamailio against the running server'
 	@echo 'make check        does it compile, everywhere'
 	@echo 'make lint         formatting, clippy, generated pages up to date'
-	@echo 'make generate     print docs/generated anew from the declarations'
+	@echo 'make generate     print docs/generated and docs/coverage.md anew from the declarations'
 	@echo 'make conformance  the same scenarios through Trunkline and Kamailio'
 	@echo 'make fuzz         a minute of fuzzing for each target (SECONDS=60)'
 	@echo 'make bench        Trunkline against Kamailio: CPU per message, latency, memory'
@@ -36,7 +36,7 @@ lint: build-deps
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(MAKE) --no-print-directory generate
-	git diff --exit-code -- docs/generated
+	git diff --exit-code -- docs/generated docs/coverage.md
 
 generate: build-deps
 	$(CARGO) run --locked -q -p trunkline-server -- generate docs/generated

@@ -58,6 +58,10 @@ impl Edits {
         self.inserted.retain(|i| i.at != start);
         self.replace(start, end, text);
     }
+    /// What was inserted at an offset last: with [`Edits::rewrite`], what now stands for the span that begins there.
+    pub fn inserted_at(&self, at: u32) -> Option<&[u8]> {
+        self.inserted.iter().rev().find(|i| i.at == at).map(|i| self.text(i))
+    }
     /// Whether the byte at this offset is already removed.
     pub fn is_removed(&self, at: u32) -> bool {
         self.removed.iter().any(|&(start, end)| start <= at && at < end)

@@ -37,7 +37,8 @@ fn functions_are_declared_as_in_kamailio() {
     for line in EXPORTS.lines().skip(1) {
         let fields: Vec<&str> = line.split('\t').collect();
         let [module, object, function, returns, params, ..] = fields.as_slice() else { panic!("{line}") };
-        let path = if object.is_empty() { format!("KSR.{function}") } else { format!("KSR.{object}.{function}") };
+        let path =
+            if object.is_empty() { format!("KSR.{function}") } else { format!("KSR.{object}.{function}") };
         let signature = format!("{returns}({})", params.replace("long", "int"));
         table.entry(path).or_default().push((module.to_string(), signature));
         names.insert(*module);
@@ -73,7 +74,9 @@ fn functions_are_declared_as_in_kamailio() {
     let complete = ["core", "kemix", "pv"];
     let missing: Vec<&String> = table
         .iter()
-        .filter(|(path, rows)| rows.iter().any(|(m, _)| complete.contains(&m.as_str())) && !seen.contains(*path))
+        .filter(|(path, rows)| {
+            rows.iter().any(|(m, _)| complete.contains(&m.as_str())) && !seen.contains(*path)
+        })
         .map(|(path, _)| path)
         .collect();
     assert!(missing.is_empty(), "missing: {missing:?}");

@@ -17,6 +17,7 @@ mod ip_text;
 pub mod listener;
 pub mod module;
 pub mod outbox;
+pub mod printers;
 pub mod pv;
 pub mod record_route;
 pub mod regexp;

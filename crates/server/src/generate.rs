@@ -3,10 +3,21 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use script::Registry;
+use script::{Registry, printers};
 
 use crate::cli::GenerateArgs;
 use crate::rpc::ServerModule;
+
+/// Kamailio's surface, which the coverage page compares with.
+const TABLES: printers::Tables<'static> = printers::Tables {
+    functions: include_str!("../../../docs/kamailio/kemi_exports.tsv"),
+    function_usage: include_str!("../../../docs/kamailio/ksr_usage.tsv"),
+    pseudo_variables: include_str!("../../../docs/kamailio/pseudovars.tsv"),
+    pseudo_variable_usage: include_str!("../../../docs/kamailio/pv_usage.tsv"),
+    transformations: include_str!("../../../docs/kamailio/transformations.tsv"),
+    transformation_usage: include_str!("../../../docs/kamailio/transformation_usage.tsv"),
+    parameters: include_str!("../../../docs/kamailio/modparams.tsv"),
+};
 
 /// Writes the pages to a folder, or all of them to stdout.
 pub fn run(args: &GenerateArgs) -> ExitCode {
@@ -42,8 +53,14 @@ fn pages() -> Vec<(String, String)> {
     let mut all: Vec<std::sync::Arc<dyn script::Module>> = vec![std::sync::Arc::new(ServerModule::default())];
     all.extend(modules::names().filter_map(modules::create).map(std::sync::Arc::from));
     let registry = Registry::new(all);
-    let mut pages =
-        vec![("rpc.md".to_owned(), rpc_page(&registry)), ("core-parameters.md".to_owned(), core_page())];
+    let mut pages = vec![
+        ("rpc.md".to_owned(), rpc_page(&registry)),
+        ("core-parameters.md".to_owned(), core_page()),
+        ("KSR.pyi".to_owned(), printers::stubs(&registry)),
+        ("transformations.md".to_owned(), printers::transformations_page()),
+        ("../coverage.md".to_owned(), printers::coverage(&registry, &TABLES)),
+    ];
+    pages.extend(printers::module_pages(&registry));
     pages.sort();
     pages
 }

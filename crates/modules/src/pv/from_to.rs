@@ -87,11 +87,13 @@ enum Side {
     To,
 }
 
-/// Runs a change on the address with the offset of its first byte in the message.
+/// Changes the address: `uri` makes another URI of the one that stands there, `display` is the new display name. Both start from what
+/// was written before, so `$fU` and `$fd` one after the other change user and host.
 fn edit(
     ctx: &mut RouteContext<'_>,
     side: Side,
-    change: impl FnOnce(&NameAddr<'_>) -> Option<(Part, Vec<u8>)>,
+    uri: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+    display: Option<&[u8]>,
 ) -> bool {
     let message = ctx.message.clone();
     let address = match side {
@@ -99,34 +101,37 @@ fn edit(
         Side::To => message.to(),
     };
     let Ok(address) = address else { return false };
-    let Some((part, new)) = change(&address) else { return false };
     let at = |slice: &[u8]| message.offset_of(slice);
-    let (Some(text), Some(uri)) = (at(address.text), at(address.uri)) else { return false };
-    let uri_end = uri + address.uri.len() as u32;
-    match part {
-        Part::Uri => ctx.edits.rewrite(uri, uri_end, &new),
-        Part::Display => {
-            let bracketed = uri > 0 && message.as_bytes().get(uri as usize - 1) == Some(&b'<');
-            if bracketed {
-                let new = if new.is_empty() { new } else { [&new[..], b" "].concat() };
-                ctx.edits.rewrite(text, uri - 1, &new);
-            } else if !new.is_empty() {
-                // An addr-spec has no room for a name: it becomes a name-addr.
-                ctx.edits.rewrite(uri, uri_end, &[&new[..], b" <", address.uri, b">"].concat());
-            }
+    let (Some(start), Some(uri_start)) = (at(address.text), at(address.uri)) else { return false };
+    let uri_end = uri_start + address.uri.len() as u32;
+    let bracketed = uri_start > start;
+    let rewritten = ctx.edits.inserted_at(uri_start).filter(|_| ctx.edits.is_removed(uri_start));
+    let written = rewritten.unwrap_or(address.uri).to_vec();
+    // An addr-spec that was given a name became a name-addr in the URI's place.
+    let now = NameAddr::parse(&written).ok().filter(|n| !bracketed && n.uri.len() < written.len());
+    let (name, old) = now.map_or((&b""[..], &written[..]), |n| (n.display, n.uri));
+    let Some(new) = uri(old) else { return false };
+    if bracketed {
+        if new != old {
+            ctx.edits.rewrite(uri_start, uri_end, &new);
         }
+        if let Some(display) = display {
+            let space: &[u8] = if display.is_empty() { b"" } else { b" " };
+            ctx.edits.rewrite(start, uri_start - 1, &[display, space].concat());
+        }
+        return true;
+    }
+    match display.unwrap_or(name) {
+        b"" => ctx.edits.rewrite(uri_start, uri_end, &new),
+        // An addr-spec has no room for a name: it becomes a name-addr.
+        name => ctx.edits.rewrite(uri_start, uri_end, &[name, b" <", &new, b">"].concat()),
     }
     true
 }
 
-enum Part {
-    Uri,
-    Display,
-}
-
 fn set_uri(ctx: &mut RouteContext<'_>, side: Side, value: Value<'_>) -> bool {
     match value {
-        Value::Str(uri) if !uri.is_empty() => edit(ctx, side, |_| Some((Part::Uri, uri.into_owned()))),
+        Value::Str(uri) if !uri.is_empty() => edit(ctx, side, |_| Some(uri.into_owned()), None),
         // As Kamailio: an address cannot be unset, and that is no error.
         Value::Null => true,
         _ => false,
@@ -138,20 +143,21 @@ fn set_user(ctx: &mut RouteContext<'_>, side: Side, value: Value<'_>) -> bool {
         Value::Str(user) => user,
         _ => return false,
     };
-    edit(ctx, side, |n| Some((Part::Uri, uri_edit::with_user(n.uri, &user)?)))
+    edit(ctx, side, |u| uri_edit::with_user(u, &user), None)
 }
 fn set_host(ctx: &mut RouteContext<'_>, side: Side, value: Value<'_>) -> bool {
     match value {
-        Value::Str(host) => edit(ctx, side, |n| {
-            Some((Part::Uri, uri_edit::with_host(n.uri, &host).unwrap_or_else(|| n.uri.to_vec())))
-        }),
+        // A URI without host, tel:, stays as it is.
+        Value::Str(host) => {
+            edit(ctx, side, |u| uri_edit::with_host(u, &host).or_else(|| Some(u.to_vec())), None)
+        }
         _ => false,
     }
 }
 fn set_name(ctx: &mut RouteContext<'_>, side: Side, value: Value<'_>) -> bool {
     match value {
-        Value::Null => edit(ctx, side, |_| Some((Part::Display, Vec::new()))),
-        Value::Str(name) => edit(ctx, side, |_| Some((Part::Display, name.into_owned()))),
+        Value::Null => edit(ctx, side, |u| Some(u.to_vec()), Some(b"")),
+        Value::Str(name) => edit(ctx, side, |u| Some(u.to_vec()), Some(&name)),
         _ => false,
     }
 }

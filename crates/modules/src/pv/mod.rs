@@ -34,6 +34,8 @@ use script::{
 pub struct PvModule {
     settings: Settings,
     shared: vars::Shared,
+    /// What `$var(..)` is before it is written.
+    initial: Vec<(Vec<u8>, Value<'static>)>,
 }
 
 /// Module parameters.
@@ -42,12 +44,10 @@ struct Settings {
     /// `name=i:5` or `name=s:text`: a `$shv(name)` and its value at the start. May be given many times.
     #[modparam(name = "shvset")]
     shared_variable: String,
-    /// `name=i:5` or `name=s:text`: a `$var(name)` and its value at the start. May be given many times; here it is 0 or the text
-    /// in every worker until it is written.
+    /// `name=i:5` or `name=s:text`: value of a `$var(name)` that was not written yet. May be given many times.
     #[modparam(name = "varset")]
     worker_variable: String,
-    /// `name[=>field]=s:text`: an AVP set on every message. Accepted, without effect yet.
-    #[modparam(name = "avp_aliases")]
+    /// `alias=s:name;alias=i:5`: other names for AVPs. Accepted, without effect yet.
     avp_aliases: String,
 }
 
@@ -76,10 +76,18 @@ impl Module for PvModule {
     }
     fn set_param(&mut self, name: &str, value: ParamValue) -> Result<(), SetupError> {
         self.settings.set(name, value)?;
-        if name == "shvset" {
-            let text = std::mem::take(&mut self.settings.shared_variable);
-            let (variable, value) = initial_value(&text)?;
-            self.shared.set(variable.as_bytes(), value);
+        match name {
+            "shvset" => {
+                let text = std::mem::take(&mut self.settings.shared_variable);
+                let (variable, value) = initial_value(&text)?;
+                self.shared.set(variable.as_bytes(), value);
+            }
+            "varset" => {
+                let text = std::mem::take(&mut self.settings.worker_variable);
+                let (variable, value) = initial_value(&text)?;
+                self.initial.push((variable.as_bytes().to_vec(), value.into_owned()));
+            }
+            _ => {}
         }
         Ok(())
     }

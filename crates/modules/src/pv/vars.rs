@@ -59,8 +59,12 @@ fn zero_for_null(value: Value<'_>) -> Value<'_> {
 
 /// A worker's variable, null when unset.
 pub fn worker_var(ctx: &RouteContext<'_>, space: Space, name: &[u8]) -> Value<'static> {
-    let vars = ctx.worker.vars.borrow();
-    vars.get(&*space.key(name)).cloned().unwrap_or(Value::Null)
+    if let Some(value) = ctx.worker.vars.borrow().get(&*space.key(name)) {
+        return value.clone();
+    }
+    let initial = ctx.core.registry.module::<PvModule>().map_or(&[][..], |m| &m.initial);
+    let found = initial.iter().find(|(n, _)| space == Space::Var && n == name);
+    found.map_or(Value::Null, |(_, value)| value.clone())
 }
 
 /// Names of the worker's `$var(..)`.
