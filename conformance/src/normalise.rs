@@ -27,7 +27,7 @@ fn line_of(line: &str, roles: &[(SocketAddr, &str)]) -> String {
         line = replace_param(&line, "branch");
     }
     // Tags of the user agents in the scenarios start with "t-"; others were made by the server.
-    if lower.starts_with("to:")
+    if (lower.starts_with("to:") || lower.starts_with("t:"))
         && let Some(at) = line.find(";tag=")
         && !line[at + 5..].starts_with("t-")
     {

@@ -112,7 +112,8 @@ impl Subject {
             return None;
         }
         let rows = self.ctl(&["kemi.callbacks"]);
-        let rows = rows["callbacks"].as_array().unwrap_or_else(|| panic!("kemi.callbacks has a list: {rows}"));
+        let rows =
+            rows["callbacks"].as_array().unwrap_or_else(|| panic!("kemi.callbacks has a list: {rows}"));
         Some(
             rows.iter()
                 .map(|row| {

@@ -117,6 +117,7 @@ impl Proxy {
             // One shot: the route must arm itself again. The branch failure route holds for all branches of a leg (Kamailio, observed).
             Route::Failure => {
                 ctx.armed.on_failure = None;
+                ctx.armed.on_branch = None;
                 ctx.armed.on_branch_failure = None;
             }
             Route::BranchFailure => {

@@ -47,6 +47,9 @@ fn serial_forking_through_the_failure_route() {
     b.route("failure", |ctx| {
         assert_eq!(ctx.reply_code, 486);
         assert_eq!(ctx.request_uri(), b"sip:bob@10.0.0.3");
+        // As in Kamailio, the branch route has to be armed again too.
+        assert_eq!((ctx.armed.on_branch, ctx.armed.on_failure), (None, None));
+        ctx.armed.on_branch = ctx.core.callbacks.intern(b"branch");
         to_carol(ctx)
     });
     let to_bob = invite(&b, "s1");

@@ -189,7 +189,8 @@ impl Transaction {
     fn provisional(&mut self, index: usize, code: u16, forward: Option<Arc<[u8]>>, env: &mut Env<'_>) {
         let pending = self.branches.get(index).is_some_and(|branch| branch.is_pending());
         // "a stateful proxy MUST NOT forward any 100 (Trying) response" (§16.7 step 5)
-        if code == 100 || self.done || !pending || self.finalizing.is_some() {
+        // and who gave up is not told that it rings (as Kamailio)
+        if code == 100 || self.done || !pending || self.finalizing.is_some() || self.canceled.is_some() {
             return;
         }
         // "A SIP element MUST NOT send any provisional response with a Status-Code other than 100 to a non-INVITE request"
