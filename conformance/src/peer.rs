@@ -67,6 +67,13 @@ impl Peer {
             }
         }
     }
+    /// Takes in whatever comes for this long.
+    pub fn settle(&mut self, during: Duration) {
+        let end = Instant::now() + during;
+        while !end.saturating_duration_since(Instant::now()).is_zero() {
+            self.next(end.saturating_duration_since(Instant::now()));
+        }
+    }
     /// Nothing (new) comes for this long.
     pub fn expect_silence(&mut self, during: Duration) {
         let end = Instant::now() + during;

@@ -123,6 +123,11 @@ impl Transactions for Proxy {
             }
         }
         let Some(id) = ctx.transaction else { return -1 };
+        let answered = self.shards.of_id(id, |shard| shard.view(id).is_none_or(|v| v.status() >= 200));
+        if answered {
+            tracing::warn!(target: "tm", call_id = %String::from_utf8_lossy(ctx.message.call_id()), code, "t_reply: the transaction has its final reply already");
+            return -1;
+        }
         let Some(request) = self.request(ctx) else { return -1 };
         let reply = match ctx.kind {
             // The context of a reply route is the reply's; the request's side is in the transaction.
