@@ -131,6 +131,11 @@ impl Server {
         let script = folder.write("route.py", script);
         let modules = MODULES.replace("{script}", &script.display().to_string());
         let config = folder.write("kamailio.cfg", &format!("{core}\nlisten=udp:127.0.0.1:0\n{modules}"));
+        Server::start_config(folder, &config, flags)
+    }
+
+    /// Starts with a configuration that exists.
+    pub fn start_config(folder: Folder, config: &Path, flags: &[&str]) -> Server {
         let control = folder.path().join("ctl.sock");
         let mut child = binary()
             .args(["run", "-f", &config.display().to_string(), "--ctl", &control.display().to_string()])
