@@ -300,11 +300,16 @@ impl Registrar {
                 Sequence::Repeated => {}
             }
         }
-        if request.max_contacts > 0 && added > 0 && !one {
-            let current = entry.contacts().iter().filter(|c| c.is_valid(request.now)).count();
-            if (current + added).saturating_sub(removed) > request.max_contacts as usize {
-                return Err(Problem::TOO_MANY);
-            }
+        if added == 0 || one {
+            return Ok(());
+        }
+        let current = entry.contacts().iter().filter(|c| c.is_valid(request.now)).count();
+        let limit = match request.max_contacts {
+            0 => Record::LIMIT,
+            n => Record::LIMIT.min(n as usize),
+        };
+        if (current + added).saturating_sub(removed) > limit || domain.is_full() {
+            return Err(Problem::TOO_MANY);
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ pub struct Settings {
     pub received_avp: Option<String>,
     /// Parameter of Contact in the answer that shows `received`; empty: not shown.
     pub received_param: String,
-    /// Most contacts of an address-of-record; 0 any number.
+    /// Most contacts of an address-of-record; 0: 500.
     pub max_contacts: u32,
     /// Seconds in Retry-After of 5xx answers; 0 no such header.
     pub retry_after: u32,

@@ -66,6 +66,9 @@ pub struct Entry<'d> {
 }
 
 impl Domain {
+    /// Most contacts of a table (about 5 GB). Beyond it REGISTER requests that add one are refused, refreshes go on.
+    pub const LIMIT: i64 = 1 << 24;
+
     /// An empty table whose counters stand in `statistics`.
     pub fn new(name: &[u8], rules: Rules, statistics: &Statistics) -> Domain {
         let text = String::from_utf8_lossy(name);
@@ -104,6 +107,10 @@ impl Domain {
     /// Addresses-of-record.
     pub fn users(&self) -> i64 {
         self.counters.users.value()
+    }
+    /// Whether no further contact is taken.
+    pub fn is_full(&self) -> bool {
+        self.contacts() >= Domain::LIMIT
     }
     /// Contacts.
     pub fn contacts(&self) -> i64 {

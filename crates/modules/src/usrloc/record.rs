@@ -64,6 +64,9 @@ pub struct Record {
 }
 
 impl Record {
+    /// Most bindings of an address-of-record whatever the settings: what one answer can list and one message can go through.
+    pub const LIMIT: usize = 500;
+
     pub(super) fn new(hash: u32) -> Record {
         Record { hash, slot: NOWHERE, due: u32::MAX, aor: Box::default(), contacts: Vec::new() }
     }

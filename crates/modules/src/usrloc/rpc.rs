@@ -219,6 +219,9 @@ fn add(m: &dyn Module, core: &Core, now: Now, params: &[Json]) -> Answer {
     };
     let domain = usrloc.domains.open(name.as_bytes(), &core.statistics);
     let domain = domain.ok_or_else(|| RpcError::new(500, "Domain table not found"))?;
+    if domain.is_full() {
+        return Err(RpcError::new(500, "Location table is full"));
+    }
     let added = domain.change(&aor(usrloc, &user), |entry| {
         match entry.contacts().iter().position(|c| c.uri() == info.uri) {
             Some(at) => entry.update(at, &info),

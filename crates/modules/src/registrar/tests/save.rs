@@ -221,6 +221,18 @@ fn max_contacts() {
 }
 
 #[test]
+fn an_address_of_record_is_bounded() {
+    let office = Office::new(&[]);
+    let many = |from: usize, n| {
+        let list: Vec<String> = (from..from + n).map(|i| format!("<sip:u{i}@h>")).collect();
+        format!("Contact: {}", list.join(","))
+    };
+    assert_eq!(office.alice(1, &[&many(0, 400)]).result, 1);
+    assert_eq!(office.alice(2, &[&many(400, 101)]).result, -2);
+    assert_eq!(office.alice(3, &[&many(400, 100)]).result, 1);
+}
+
+#[test]
 fn flags() {
     let office = Office::new(&[]);
     office.alice(1, &["Contact: <sip:a@h>"]);
