@@ -1,7 +1,7 @@
 //! Databases as modules see them: blocking calls over typed values and column lists, so that a location table or a subscriber table
 //! does not care where it is kept.
 //!
-//! [`Memory`] keeps tables in the process. Other backends come with their own crates behind the same [`Database`]; [`battery`] is what
+//! [`Memory`] keeps tables in the process. Other backends come with their own crates behind the same [`Database`]; the `battery` module (feature `testing`) is what
 //! every one of them has to pass.
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! A location table in memory: shards of records behind one short lock each.
 //!
 //! A message locks the one shard its address-of-record falls into, for as long as it takes to look at or change that record; no
-//! function here calls a script or takes another lock than the one of [`Agents`](super::contact::Agents).
+//! function here calls a script or takes another lock than the one of [`Agents`].
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Mutex;

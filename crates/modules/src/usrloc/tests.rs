@@ -246,6 +246,36 @@ fn shards_stay_even() {
     assert!(d.longest_shard() < 90, "{}", d.longest_shard());
 }
 
+#[test]
+fn workers_share_a_table() {
+    let d = domain(Rules::default());
+    std::thread::scope(|scope| {
+        for worker in 0..4u32 {
+            let d = &d;
+            scope.spawn(move || {
+                for i in 0..3000u32 {
+                    let aor = format!("u{}", (i * 7 + worker) % 300);
+                    match i % 5 {
+                        0 => d.change(aor.as_bytes(), |e| e.record().clear()),
+                        1 => {
+                            d.expire((i % 16) as usize, i, 10, &mut |_, _| ());
+                        }
+                        _ => save(d, &aor, &info(["a", "b", "c"][(i % 3) as usize], 1 + i % 4000)),
+                    }
+                }
+            });
+        }
+    });
+    let (mut users, mut contacts) = (0, 0);
+    d.for_each(|r| {
+        assert!(!r.contacts().is_empty());
+        (users, contacts) = (users + 1, contacts + r.contacts().len() as i64);
+    });
+    assert_eq!((d.users(), d.contacts()), (users, contacts));
+    let (ended, looked) = expire_all(&d, u32::MAX - 1);
+    assert_eq!((ended.len() as i64, looked as i64, d.users()), (contacts, users, 0));
+}
+
 fn module(params: &[(&str, ParamValue)]) -> Result<Usrloc, script::SetupError> {
     let mut usrloc = Usrloc::default();
     for (name, value) in params {
