@@ -113,11 +113,7 @@ impl Proxy {
             if let Some(breadth) = breadth {
                 set_breadth(ctx, &mut edits, breadth);
             }
-            if let Some(route) = &ctx.record_route {
-                let mut rows = Vec::with_capacity(128);
-                route.write(&self.core.listeners, ctx.inbound.socket, hop.socket, &mut rows);
-                edits.insert_front(ctx.message.headers_start(), &rows);
-            }
+            self.add_record_route(ctx, hop, &mut edits);
             own = Some(edits);
         }
         let edits = own.as_ref().unwrap_or(&ctx.edits);
@@ -217,7 +213,7 @@ fn next_uri<'c>(ctx: &'c RouteContext<'_>) -> &'c [u8] {
 }
 
 /// The Path set as Route, before any Route of the request (RFC 3327 §5.4).
-fn add_path(ctx: &RouteContext<'_>, edits: &mut Edits) {
+pub(crate) fn add_path(ctx: &RouteContext<'_>, edits: &mut Edits) {
     if ctx.target.path.is_empty() {
         return;
     }

@@ -23,11 +23,27 @@ impl Transactions for Proxy {
         let tag = self.stateless_tag(&ctx.message);
         ctx.outbox.print(hop, |out| {
             let stamp = print::via_stamp(&ctx.message, ctx.inbound.source, ctx.force_rport);
-            self.write_reply(&ctx.message, code, reason, &tag, ctx.edits.reply_rows(), stamp, ctx.edits.reply_body(), out);
+            self.write_reply(
+                &ctx.message,
+                code,
+                reason,
+                &tag,
+                ctx.edits.reply_rows(),
+                stamp,
+                ctx.edits.reply_body(),
+                out,
+            );
         });
         self.counters().sent_stateless(code);
         ctx.replied = true;
         1
+    }
+
+    fn to_tag(&self, ctx: &RouteContext<'_>, stateless: bool) -> Option<Vec<u8>> {
+        match stateless {
+            true => Some(self.stateless_tag(&ctx.message).to_vec()),
+            false => ctx.transaction.map(|id| self.transaction_tag(id).to_vec()),
+        }
     }
 
     fn forward_stateless(&self, ctx: &mut RouteContext<'_>, to: RelayTo<'_>) -> i64 {

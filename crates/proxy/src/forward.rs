@@ -6,6 +6,7 @@ use message::{Edits, print};
 use script::{Inbound, RelayTo, RouteContext, Services};
 use transaction::{Hop, SocketId};
 
+use crate::branch::add_path;
 use crate::{Proxy, resolve};
 
 impl Proxy {
@@ -31,16 +32,33 @@ impl Proxy {
         h.write(ctx.message.call_id());
         h.write_u32(ctx.message.cseq().map_or(0, |c| c.number));
         via.extend_from_slice(format!("z9hG4bKs{:016x}", h.finish()).as_bytes());
+        let mut own = None;
+        if !ctx.target.path.is_empty() || ctx.record_route.is_some() {
+            let mut edits = ctx.edits.clone();
+            add_path(ctx, &mut edits);
+            self.add_record_route(ctx, hop, &mut edits);
+            own = Some(edits);
+        }
+        let edits = own.as_ref().unwrap_or(&ctx.edits);
         ctx.outbox.print(hop, |out| {
             let how = print::Forward {
                 uri: (!ctx.target.uri.is_empty()).then_some(&ctx.target.uri[..]),
                 via: Some(&via),
                 via_stamp: print::via_stamp(&ctx.message, ctx.inbound.source, ctx.force_rport),
             };
-            print::request(&ctx.message, &ctx.edits, &how, out);
+            print::request(&ctx.message, edits, &how, out);
         });
         self.counters().fwd_requests.inc();
         1
+    }
+
+    /// Record-Route before the first header row, now that the outgoing socket is known.
+    pub(crate) fn add_record_route(&self, ctx: &RouteContext<'_>, hop: Hop, edits: &mut Edits) {
+        if let Some(route) = &ctx.record_route {
+            let mut rows = Vec::with_capacity(128);
+            route.write(&self.core.listeners, ctx.inbound.socket, hop.socket, &mut rows);
+            edits.insert_front(ctx.message.headers_start(), &rows);
+        }
     }
 
     /// Sends a reply on by its second Via (RFC 3261 §16.7, stateless). A reply without one was to a request of our own: dropped.

@@ -82,7 +82,16 @@ impl Proxy {
         let tag = self.transaction_tag(id);
         let bytes = print_shared(|out| {
             let stamp = print::via_stamp(request, ctx.inbound.source, ctx.force_rport);
-            self.write_reply(request, code, reason, &tag, ctx.edits.reply_rows(), stamp, ctx.edits.reply_body(), out);
+            self.write_reply(
+                request,
+                code,
+                reason,
+                &tag,
+                ctx.edits.reply_rows(),
+                stamp,
+                ctx.edits.reply_body(),
+                out,
+            );
         });
         LocalReply { code, bytes }
     }

@@ -182,6 +182,26 @@ fn stateless_forwarding_gives_a_cancel_the_invites_branch() {
 }
 
 #[test]
+fn stateless_forwarding_writes_record_route_and_path() {
+    let b = Bench::new(Settings::default(), |ctx| {
+        ctx.record_route = Some(script::RecordRoute {
+            prefix: b"sip:".to_vec(),
+            place: script::record_route::Place::Sockets,
+            fixed: b";lr".to_vec(),
+            params: b";x=1".to_vec(),
+            double: script::record_route::Double::WhenSocketsDiffer,
+        });
+        ctx.target.path = b"<sip:10.0.0.9;lr>".to_vec();
+        ctx.transactions.forward_stateless(ctx, RelayTo::Uris);
+        RunOutcome::Returned(1)
+    });
+    let out = b.send(ALICE, &request("INVITE", "sip:bob@10.0.0.3", "n2", ""));
+    let rows: Vec<&str> =
+        out[0].1.lines().filter(|l| l.starts_with("Record") || l.starts_with("Route")).collect();
+    assert_eq!(rows, ["Record-Route: <sip:10.0.0.1;lr;x=1>", "Route: <sip:10.0.0.9;lr>"]);
+}
+
+#[test]
 fn a_reply_whose_topmost_via_is_not_ours_is_dropped() {
     let b = proxying();
     let stray = reply(&request("INVITE", "sip:x@y", "z1", ""), "200 OK", "t");

@@ -369,6 +369,12 @@ impl ScriptWorker for Worker {
     fn run_event(&self, callback: CallbackId, event: &str, ctx: &mut RouteContext<'_>) -> RunOutcome {
         self.run_callback(callback, Some(event), ctx)
     }
+    fn has(&self, callback: CallbackId) -> bool {
+        self.attach();
+        // SAFETY: attached just above, on this worker's own thread.
+        let py = unsafe { Attached::assume() };
+        matches!(self.find(py, callback), Ok(Some(_)))
+    }
 }
 
 impl Drop for Worker {

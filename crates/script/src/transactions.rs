@@ -85,6 +85,11 @@ pub trait Transactions: Send + Sync {
         let _ = ctx;
         None
     }
+    /// The To tag of replies made here to the context's request: without a transaction, or the transaction's. `None`: not known.
+    fn to_tag(&self, ctx: &RouteContext<'_>, stateless: bool) -> Option<Vec<u8>> {
+        let _ = (ctx, stateless);
+        None
+    }
     /// The request of the context's transaction.
     fn request(&self, ctx: &RouteContext<'_>) -> Option<Arc<Message>>;
 }

@@ -178,4 +178,8 @@ impl ScriptWorker for Lazy {
         self.attach();
         self.worker.run_event(callback, event, ctx)
     }
+    fn has(&self, callback: CallbackId) -> bool {
+        self.attach();
+        self.worker.has(callback)
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use message::print;
 use script::pv::Inner;
 use script::{
-    Function, ModParam, ModParams, Module, Outcome, ParamValue, PseudoVariable, RouteContext, RpcCommand,
+    Function, ModParam, ModParams, Module, Outcome, ParamValue, PseudoVariable, Pv, RouteContext, RpcCommand,
     SetupError, Value, ksr_module,
 };
 use transaction::Hop;
@@ -209,16 +209,27 @@ impl Sl {
     }
 }
 
+/// `$ltt(s|t|x)`
+fn local_tag<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
+    if let Some(tag) = ctx.message.to().ok().and_then(|t| t.tag()) {
+        return Value::str(tag);
+    }
+    let tag = |stateless| ctx.transactions.to_tag(ctx, stateless);
+    let found = match pv.keyword() {
+        0 => tag(true),
+        1 => tag(false),
+        _ => tag(false).or_else(|| tag(true)),
+    };
+    found.map_or(Value::Null, Value::owned)
+}
+
 const PSEUDO_VARIABLES: &[PseudoVariable] = &[PseudoVariable {
     module: "sl",
     name: "ltt",
-    doc: "To tag of the replies made here: the request's own when it has one. `$ltt(s)` stateless, `$ltt(t)` of the transaction, \
-          `$ltt(x)` the one that fits. Null until such a reply was sent.",
+    doc: "To tag of the replies made here; the request's own when it has one. `$ltt(s)` without a transaction, `$ltt(t)` of the \
+          transaction (null when there is none), `$ltt(x)` the one that fits.",
     inner: Inner::Keyword(&["s", "t", "x"]),
-    get: |ctx, _| {
-        // Tags are made where replies are printed; before that only a tag the request brought is known.
-        Value::opt(ctx.message.to().ok().and_then(|t| t.tag()))
-    },
+    get: local_tag,
     set: None,
 }];
 

@@ -276,3 +276,32 @@ fn multipart_bodies() {
     let made = changed(&text, &[("set_body_multipart_boundary", &["bnd"], 1)]);
     assert!(body_of(&made).ends_with("\n--bnd--\n"));
 }
+#[test]
+fn into_variables() {
+    let bench = bench();
+    let text = request("", "multipart/mixed;boundary=\"b1\"", PARTS);
+    let mut ctx = bench.request(&text);
+    for (name, args, result, value) in [
+        ("get_body_part", &["application/sdp", "$var(x)"][..], 1, "v=0"),
+        (
+            "get_body_part_raw",
+            &["application/sdp", "$var(x)"],
+            1,
+            "Content-Type: application/sdp\r\nX-P: 1\r\n\r\nv=0\r\n",
+        ),
+        (
+            "get_body_part",
+            &["foo/x", "$var(x)"],
+            -1,
+            "Content-Type: application/sdp\r\nX-P: 1\r\n\r\nv=0\r\n",
+        ),
+        ("subst_v", &["abc", "/b/[$rU]/", "$var(x)"], 1, "a[bob]c"),
+        ("subst_v", &["abc", "/x/y/", "$var(x)"], -1, "a[bob]c"),
+        ("regex_substring", &["abc 123 def", "([a-z]+) ([0-9]+)", "2", "3", "$var(x)"], 1, "123"),
+        ("regex_substring", &["abc", "x", "0", "1", "$var(x)"], -2, "123"),
+        ("regex_substring", &["abc", "b", "7", "9", "$var(x)"], -1, "123"),
+    ] {
+        assert_eq!(call(&bench, &mut ctx, name, args), result, "{name} {args:?}");
+        assert_eq!(bench.format(&ctx, "$var(x)"), value, "{name} {args:?}");
+    }
+}
