@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p trunkline-python --example cost [shared|per_worker|auto]`
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
 #[path = "../tests/common/mod.rs"]
@@ -108,14 +108,16 @@ fn main() {
     drop(station);
     if threads > 1 {
         // Workers side by side, in batches of 16 as under load.
-        let begin = Instant::now();
+        const SIDE_BY_SIDE: u32 = 300_000;
+        let start = Arc::new(Barrier::new(threads as usize + 1));
         let workers: Vec<_> = (0..threads)
             .map(|rank| {
-                let server = server.clone();
+                let (server, start) = (server.clone(), start.clone());
                 std::thread::spawn(move || {
                     let station = server.station(rank);
+                    start.wait();
                     station.with(INVITE, |ctx| {
-                        for i in 0..RUNS {
+                        for i in 0..SIDE_BY_SIDE {
                             if i % 16 == 0 {
                                 station.worker.detach();
                                 station.worker.attach();
@@ -127,10 +129,12 @@ fn main() {
                 })
             })
             .collect();
+        start.wait();
+        let begin = Instant::now();
         for worker in workers {
             worker.join().expect("worker");
         }
-        let each = begin.elapsed().as_nanos() as f64 / f64::from(RUNS) / f64::from(threads);
+        let each = begin.elapsed().as_nanos() as f64 / f64::from(SIDE_BY_SIDE) / f64::from(threads);
         println!("empty callback, {threads} workers    {each:6.1} ns of wall time per run");
     }
 }
