@@ -100,7 +100,8 @@ pub struct Settings {
     pub script: PathBuf,
     /// `interpreters`.
     pub interpreters: Interpreters,
-    /// `threads_mode`: 0 threads of the script do not run, 1 they run. Others are refused by [`load`].
+    /// `threads_mode`, 0 or 1; others are refused by [`load`]. Accepted and shown, not enforced yet: in both modes threads of the
+    /// script run while no worker holds their interpreter, which a worker never does while it waits for datagrams.
     pub threads_mode: i64,
     /// `on_exception`.
     pub on_exception: OnException,

@@ -18,12 +18,12 @@ use crate::literals::Literals;
 use crate::msg::MessageObject;
 use crate::{Flavour, OnException};
 
-/// A callback this worker has run before.
-#[derive(Clone)]
+/// A callback this worker has run before. Both live as long as the worker: `method` is one reference, given back with it, and
+/// `counters` belongs to the worker's own counters.
+#[derive(Clone, Copy)]
 struct Found {
-    /// The bound method; one reference, given back with the worker.
     method: NonNull<c::PyObject>,
-    counters: Arc<CallbackCounters>,
+    counters: NonNull<CallbackCounters>,
 }
 
 /// A worker. It lives and dies on its thread (raw pointers keep it from being sent).
@@ -125,7 +125,7 @@ impl Worker {
         let index = id.0 as usize;
         // SAFETY: only this thread; the reference ends before anything runs.
         if let Some(Some(found)) = unsafe { &*self.callbacks.get() }.get(index) {
-            return Ok(Some(found.clone()));
+            return Ok(Some(*found));
         }
         let Some(handler) = &self.handler else { return Ok(None) };
         let name = Object::str(py, self.core.callbacks.name(id).as_bytes())?;
@@ -138,14 +138,14 @@ impl Worker {
             Err(e) => return Err(e),
         };
         let Some(method) = NonNull::new(method.into_ptr()) else { return Ok(None) };
-        let found = Found { method, counters: self.counters.callback(id) };
+        let found = Found { method, counters: NonNull::from(&*self.counters.callback(id)) };
         // SAFETY: as above.
         let callbacks = unsafe { &mut *self.callbacks.get() };
         if callbacks.len() <= index {
             callbacks.resize(index + 1, None);
         }
         if let Some(place) = callbacks.get_mut(index) {
-            *place = Some(found.clone());
+            *place = Some(found);
         }
         Ok(Some(found))
     }
@@ -158,7 +158,9 @@ impl Worker {
         ctx: &mut RouteContext<'_>,
     ) -> RunOutcome {
         let context: *mut RouteContext<'static> = (&raw mut *ctx).cast();
-        let running_before = self.counters.running.swap(id.0 + 1, Relaxed);
+        // Only this thread writes it: no locked instruction is needed.
+        let running_before = self.counters.running.load(Relaxed);
+        self.counters.running.store(id.0 + 1, Relaxed);
         self.depth.set(self.depth.get() + 1);
         let entered = Entered::new(context);
         let begin = Instant::now();
@@ -178,7 +180,8 @@ impl Worker {
                 };
                 let running = begin.elapsed().as_nanos() as u64;
                 let raised = matches!(ended, Ended::Raised(_));
-                found.counters.ran(running, self.waited.take(), raised);
+                // SAFETY: the worker's counters keep each callback's for as long as they live.
+                unsafe { found.counters.as_ref() }.ran(running, self.waited.take(), raised);
                 ended
             }
         };
