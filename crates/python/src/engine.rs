@@ -239,13 +239,12 @@ impl ScriptEngine for Shared {
     fn describe(&self) -> String {
         let e = &self.0;
         format!(
-            "Python {} routes with {}; interpreters {} ({}); threads_mode {}; callbacks {}",
+            "Python {} routes with {}; interpreters {} ({}); threads_mode {}",
             interpreter::full_version(),
             e.settings.script.display(),
             e.mode_name(),
             e.why,
-            e.settings.threads_mode,
-            e.found.join(" ")
+            e.settings.threads_mode
         )
     }
     fn found(&self) -> Vec<String> {

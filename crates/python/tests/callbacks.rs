@@ -122,7 +122,7 @@ fn are_listed() {
     let has = |name: &str| server.engine.has(server.core.callbacks.intern(name.as_bytes()).expect("name"));
     assert!(has("outer") && has("ksr_reply_route") && !has("ksr_onsend_route"));
     let described = server.engine.describe();
-    assert!(described.contains("shared") && described.contains("ksr_request_route"), "{described}");
+    assert!(described.contains("shared") && described.contains("threads_mode"), "{described}");
     let rpc = server.engine.rpc_engine();
     assert_eq!(rpc["version"], trunkline_python::python_version());
     assert_eq!(rpc["callbacks"][0], "ksr_request_route");

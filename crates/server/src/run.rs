@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use proxy::Proxy;
@@ -55,7 +55,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         .flat_map(|(socket, n)| (0..*n).map(move |_| SocketId(socket as u16)))
         .enumerate()
         .map(|(i, socket)| Arc::new(Station::new(format!("udp-{}", i + 1), Some(socket))))
-        .chain([Arc::new(Station::new("timer".into(), None))])
+        .chain([worker::TIMER, worker::STANDBY].map(|name| Arc::new(Station::new(name.into(), None))))
         .collect();
     let shared = Arc::new(Shared {
         proxy,
@@ -149,6 +149,9 @@ impl Threads {
         let mut stop = Vec::new();
         let mut child = 0;
         let mut last_socket = None;
+        // Full while the second timer is at work.
+        let (standby, turn) = sync_channel(1);
+        let mut turn = Some(turn);
         for (i, station) in shared.stations.iter().enumerate() {
             let index = rows.len();
             let (shared, station, engine) = (shared.clone(), station.clone(), engine.clone());
@@ -167,6 +170,13 @@ impl Threads {
                     builder.spawn(move || {
                         let _end = end;
                         worker::run_udp(&shared, &me, engine.as_ref(), index, ready);
+                    })
+                }
+                None if station.name == worker::STANDBY => {
+                    rows.push(("secondary timer".to_owned(), 0));
+                    let Some(turn) = turn.take() else { continue };
+                    builder.spawn(move || {
+                        worker::run_standby(&shared, &station, engine.as_ref(), index, ready, &turn);
                     })
                 }
                 None => {
@@ -200,9 +210,14 @@ impl Threads {
         let (tell, told) = channel();
         stop.push(tell);
         let watched = shared.clone();
-        let tid = spawn("watch", move || worker::run_watch(&watched, &told))?;
+        let tid = spawn("watch", move || worker::run_watch(&watched, &told, &standby))?;
         rows.push(("watch".to_owned(), tid));
-        Ok(Threads { rows, stop, ended, working: shared.stations.len() - 1 })
+        Ok(Threads {
+            rows,
+            stop,
+            ended,
+            working: shared.stations.iter().filter(|s| s.socket.is_some()).count(),
+        })
     }
 
     fn add_control(&mut self, control: &Arc<Control>, core: &Arc<Core>) -> Result<(), String> {

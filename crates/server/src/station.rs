@@ -110,6 +110,9 @@ pub struct Orphans {
 impl Orphans {
     /// Adds some.
     pub fn add(&self, orphans: Vec<Orphan>) {
+        if orphans.is_empty() {
+            return;
+        }
         let mut queue = self.queue.lock().unwrap_or_else(|e| e.into_inner());
         queue.extend(orphans);
         self.count.store(queue.len(), Ordering::SeqCst);

@@ -3,6 +3,7 @@
 //! ```text
 //! worker   recvmmsg -> claim one -> proxy.receive -> ... -> sendmmsg
 //! timer    every 10 ms: proxy.expire; every second: Module::tick
+//! timer-2  proxy.expire while the timer is stuck in a failure route
 //! watch    every 10 ms: a worker in one message for 20 ms? send what it printed, hand on what it has read
 //! ```
 
@@ -10,7 +11,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver as ChannelReceiver, RecvTimeoutError, Sender as ChannelSender};
+use std::sync::mpsc::{Receiver as ChannelReceiver, RecvTimeoutError, Sender as ChannelSender, SyncSender};
 use std::time::Duration;
 
 use message::Transport;
@@ -32,6 +33,10 @@ const CLOCK_EVERY: usize = 8;
 pub const TICK: Duration = Duration::from_millis(10);
 /// Ticks in one message after which a worker counts as stuck.
 const STUCK_TICKS: u32 = 2;
+/// Name of the timer's station.
+pub const TIMER: &str = "timer";
+/// Name of the second timer's station.
+pub const STANDBY: &str = "timer-2";
 /// Kamailio's rank of the timer process in `child_init`.
 pub const TIMER_RANK: i32 = -1;
 
@@ -43,7 +48,7 @@ pub struct Shared {
     pub core: Arc<Core>,
     /// Sockets, by [`SocketId`].
     pub sockets: Vec<Arc<Socket>>,
-    /// All workers, the timer last.
+    /// All workers, the timers last.
     pub stations: Vec<Arc<Station>>,
     /// Datagrams of stuck workers.
     pub orphans: Orphans,
@@ -133,6 +138,7 @@ pub fn run_udp(
         while let Some(orphan) = shared.orphans.take() {
             me.station.set_waiting(false);
             side.handle(clock::now(), orphan.inbound, &orphan.bytes);
+            shared.counters.received.inc();
             side.engine.release();
             out.flush(shared, &me.station.outbox);
             me.station.set_waiting(true);
@@ -219,8 +225,32 @@ pub fn run_timer(
     out.flush(shared, &station.outbox);
 }
 
+/// The life of the second timer, on its own thread: it works when `turn` says that the first is stuck, so that one slow failure route
+/// does not hold up everybody's retransmissions. Ends when `turn` is closed.
+pub fn run_standby(
+    shared: &Shared,
+    station: &Station,
+    engine: &dyn ScriptEngine,
+    index: usize,
+    ready: ChannelSender<Ready>,
+    turn: &ChannelReceiver<()>,
+) {
+    let Some(side) = Side::new(shared, station, engine, TIMER_RANK, index, &ready) else { return };
+    drop(ready);
+    let mut out = Out::new();
+    while turn.recv().is_ok() {
+        station.step();
+        side.guarded(None, || {
+            shared.proxy.expire(&side.services(), clock::now());
+        });
+        side.engine.release();
+        out.flush(shared, &station.outbox);
+        station.step();
+    }
+}
+
 /// The life of the watch, on its own thread; ends when `stop` is closed.
-pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
+pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>, standby: &SyncSender<()>) {
     let mut out = Out::new();
     let mut seen: Vec<(Option<u64>, u32)> = vec![(None, 0); shared.stations.len()];
     while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
@@ -234,16 +264,20 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
             if *ticks < STUCK_TICKS {
                 continue;
             }
-            let sent = out.flush(shared, &station.outbox);
+            if station.name == TIMER {
+                // Full when the second is at it, or stuck as well.
+                let _ = standby.try_send(());
+            }
             let orphans = station.take_over();
-            if sent > 0 || !orphans.is_empty() {
-                shared.counters.relieved.inc();
-                shared.counters.taken_over.add(orphans.len() as i64);
-                tracing::debug!(target: "server", worker = %station.name, sent, handed_on = orphans.len(), "worker is stuck in a script");
+            if orphans.is_empty() && station.outbox.is_empty() {
+                continue;
             }
-            if !orphans.is_empty() {
-                shared.orphans.add(orphans);
-            }
+            // Counted before it shows: who sees the reply finds the number.
+            shared.counters.relieved.inc();
+            shared.counters.taken_over.add(orphans.len() as i64);
+            tracing::debug!(target: "server", worker = %station.name, handed_on = orphans.len(), "worker is stuck in a script");
+            out.flush(shared, &station.outbox);
+            shared.orphans.add(orphans);
         }
         // Also again for those woken a tick ago that did not come: a wake-up is a datagram and may be lost.
         let mut waiting = shared.orphans.len();
@@ -343,12 +377,12 @@ impl Out {
         Out { sender: Sender::new(64), batch: Batch::default() }
     }
 
-    /// Sends what an outbox holds; returns how many datagrams that were.
-    fn flush(&mut self, shared: &Shared, outbox: &Outbox) -> usize {
+    /// Sends what an outbox holds.
+    fn flush(&mut self, shared: &Shared, outbox: &Outbox) {
         outbox.take(&mut self.batch);
         let batch = &self.batch;
         if batch.items.is_empty() {
-            return 0;
+            return;
         }
         let datagrams = batch
             .items
@@ -367,7 +401,6 @@ impl Out {
         if lost > 0 {
             shared.counters.not_sent.add(lost);
         }
-        batch.items.len()
     }
 }
 
@@ -383,7 +416,7 @@ pub fn remember_panics() {
         PANIC.with_borrow_mut(|p| *p = format!("{text}{place}"));
         let name = std::thread::current().name().unwrap_or("?").to_owned();
         // Threads without a guard around them end here: say so at once.
-        if !name.starts_with("udp-") && name != "timer" {
+        if !name.starts_with("udp-") && !name.starts_with(TIMER) {
             eprintln!("trunkline: thread {name}: {text}{place}");
         }
     }));

@@ -17,7 +17,17 @@ class Handler:
     def ksr_request_route(self, msg):
         if msg.Method == 'INFO':
             open(PIPE).read()
+        if msg.Method == 'INVITE':
+            KSR.tm.t_on_failure('ksr_failure')
+            # Nobody reads there: the branch times out.
+            KSR.pv.sets('$du', 'sip:127.0.0.1:9')
+            KSR.tm.t_relay()
+            return 1
         KSR.sl.send_reply(200, 'OK')
+        return 1
+    def ksr_failure(self, msg):
+        if KSR.pv.get('$ci') == 'stuck':
+            open(PIPE).read()
         return 1
 def mod_init():
     if not os.path.exists(PIPE):
@@ -25,10 +35,13 @@ def mod_init():
     return Handler()
 ";
 
+/// Opening waits until somebody reads the pipe.
+fn open_pipe(server: &Server) -> std::fs::File {
+    std::fs::OpenOptions::new().write(true).open(server.folder.path().join("pipe")).expect("pipe")
+}
+
 fn release(server: &Server) {
-    let mut pipe =
-        std::fs::OpenOptions::new().write(true).open(server.folder.path().join("pipe")).expect("pipe");
-    pipe.write_all(b"x").expect("release");
+    open_pipe(server).write_all(b"x").expect("release");
 }
 
 #[test]
@@ -64,4 +77,22 @@ fn replies_before_a_stuck_one_leave() {
     assert_eq!(phone.reply(), (200, "stuck".into()));
     // The only worker comes back to what was taken over from it.
     assert_eq!(phone.reply(), (200, "after".into()));
+}
+
+#[test]
+fn timers_fire_while_a_failure_route_is_stuck() {
+    let server =
+        Server::start_with("children=2", SCRIPT, &["--loadmodule=tm.so", "--modparam=tm:fr_timer:i:100"]);
+    let phone = server.phone();
+    phone.send("INVITE", "stuck");
+    assert_eq!(phone.reply(), (100, "stuck".into()));
+    // Opening the pipe for writing waits until somebody reads it: then the timer is in the failure route of the first call.
+    let mut pipe = open_pipe(&server);
+    phone.send("INVITE", "free");
+    assert_eq!(phone.reply(), (100, "free".into()));
+    assert_eq!(phone.reply(), (408, "free".into()));
+    pipe.write_all(b"x").expect("release");
+    drop(pipe);
+    assert_eq!(phone.reply(), (408, "stuck".into()));
+    assert_eq!(server.end().0, 0);
 }
