@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use crate::grammar::{Scan, element_len, is_lws, is_token, number, trim};
 use crate::index::{self, Index, MAX_SIZE, Row, Span, Start};
+use crate::uri::RememberedUri;
 use crate::{Fault, HeaderName, Method, NameAddr, Params, ParseError, Transport, Uri, Via, validate};
 
 /// First line.
@@ -58,6 +59,9 @@ pub struct Message {
     buf: Box<[u8]>,
     index: Index,
     remembered: OnceLock<Remembered>,
+    request_uri: RememberedUri,
+    from_uri: RememberedUri,
+    to_uri: RememberedUri,
 }
 
 /// The values that every message's handling needs. Whoever asks for one of them asks for all, so they share a cell.
@@ -121,7 +125,14 @@ impl Message {
         if bytes.len() > MAX_SIZE {
             return Err(ParseError::TooLarge);
         }
-        let mut message = Message { buf: bytes.into(), index: Index::new(), remembered: OnceLock::new() };
+        let mut message = Message {
+            buf: bytes.into(),
+            index: Index::new(),
+            remembered: OnceLock::new(),
+            request_uri: RememberedUri::default(),
+            from_uri: RememberedUri::default(),
+            to_uri: RememberedUri::default(),
+        };
         message.index.scan(&message.buf)?;
         Ok(message)
     }
@@ -173,9 +184,17 @@ impl Message {
             Start::Reply { .. } => &[],
         }
     }
-    /// Request-URI, parsed.
+    /// Request-URI, parsed (remembered).
     pub fn parse_request_uri(&self) -> Result<Uri<'_>, Fault> {
-        Uri::parse(self.request_uri())
+        self.request_uri.parse(self.request_uri())
+    }
+    /// URI of From, parsed (remembered).
+    pub fn from_uri(&self) -> Result<Uri<'_>, Fault> {
+        self.from_uri.parse(self.from()?.uri)
+    }
+    /// URI of To, parsed (remembered).
+    pub fn to_uri(&self) -> Result<Uri<'_>, Fault> {
+        self.to_uri.parse(self.to()?.uri)
     }
     /// Status code; 0 for a request.
     pub fn status(&self) -> u16 {

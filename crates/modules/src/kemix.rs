@@ -1,6 +1,6 @@
 //! `kemix`: the most wanted attributes of a message as plain functions, without pseudo-variables.
 
-use message::{HeaderName, Uri};
+use message::{Fault, HeaderName, Uri};
 use script::transformations::{leading_int, transport_number};
 use script::{Module, RouteContext, Value, ksr_module};
 use transaction::SocketId;
@@ -30,32 +30,32 @@ impl Kemix {
     /// User of the Request-URI; null when there is none.
     #[ksr]
     fn get_ruser<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        user(ctx.request_uri())
+        part(ctx.parse_request_uri(), |u| u.user)
     }
     /// User of the Request-URI; `<null>` when there is none.
     #[ksr]
     fn getw_ruser<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(user(ctx.request_uri()), Value::str(b"<null>"))
+        or(part(ctx.parse_request_uri(), |u| u.user), Value::str(b"<null>"))
     }
     /// User of the Request-URI; an empty text when there is none.
     #[ksr]
     fn gete_ruser<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(user(ctx.request_uri()), Value::str(b""))
+        or(part(ctx.parse_request_uri(), |u| u.user), Value::str(b""))
     }
     /// Host of the Request-URI; null when there is none.
     #[ksr]
     fn get_rhost<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        host(ctx.request_uri())
+        part(ctx.parse_request_uri(), |u| Some(u.host))
     }
     /// Host of the Request-URI; `<null>` when there is none.
     #[ksr]
     fn getw_rhost<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(host(ctx.request_uri()), Value::str(b"<null>"))
+        or(part(ctx.parse_request_uri(), |u| Some(u.host)), Value::str(b"<null>"))
     }
     /// Host of the Request-URI; an empty text when there is none.
     #[ksr]
     fn gete_rhost<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(host(ctx.request_uri()), Value::str(b""))
+        or(part(ctx.parse_request_uri(), |u| Some(u.host)), Value::str(b""))
     }
     /// The Request-URI as received, null for a reply.
     #[ksr]
@@ -70,32 +70,32 @@ impl Kemix {
     /// User of the From URI; null when there is none.
     #[ksr]
     fn get_fuser<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        from_uri(ctx).map_or(Value::Null, user)
+        part(ctx.message.from_uri(), |u| u.user)
     }
     /// User of the From URI; `<null>` when there is none.
     #[ksr]
     fn getw_fuser<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(from_uri(ctx).map_or(Value::Null, user), Value::str(b"<null>"))
+        or(part(ctx.message.from_uri(), |u| u.user), Value::str(b"<null>"))
     }
     /// User of the From URI; an empty text when there is none.
     #[ksr]
     fn gete_fuser<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(from_uri(ctx).map_or(Value::Null, user), Value::str(b""))
+        or(part(ctx.message.from_uri(), |u| u.user), Value::str(b""))
     }
     /// Host of the From URI; null when there is none.
     #[ksr]
     fn get_fhost<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        from_uri(ctx).map_or(Value::Null, host)
+        part(ctx.message.from_uri(), |u| Some(u.host))
     }
     /// Host of the From URI; `<null>` when there is none.
     #[ksr]
     fn getw_fhost<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(from_uri(ctx).map_or(Value::Null, host), Value::str(b"<null>"))
+        or(part(ctx.message.from_uri(), |u| Some(u.host)), Value::str(b"<null>"))
     }
     /// Host of the From URI; an empty text when there is none.
     #[ksr]
     fn gete_fhost<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(from_uri(ctx).map_or(Value::Null, host), Value::str(b""))
+        or(part(ctx.message.from_uri(), |u| Some(u.host)), Value::str(b""))
     }
     /// URI of To.
     #[ksr]
@@ -105,32 +105,32 @@ impl Kemix {
     /// User of the To URI; null when there is none.
     #[ksr]
     fn get_tuser<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        to_uri(ctx).map_or(Value::Null, user)
+        part(ctx.message.to_uri(), |u| u.user)
     }
     /// User of the To URI; an empty text when there is none.
     #[ksr]
     fn gete_tuser<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(to_uri(ctx).map_or(Value::Null, user), Value::str(b""))
+        or(part(ctx.message.to_uri(), |u| u.user), Value::str(b""))
     }
     /// User of the To URI; `<null>` when there is none.
     #[ksr]
     fn getw_tuser<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(to_uri(ctx).map_or(Value::Null, user), Value::str(b"<null>"))
+        or(part(ctx.message.to_uri(), |u| u.user), Value::str(b"<null>"))
     }
     /// Host of the To URI; null when there is none.
     #[ksr]
     fn get_thost<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        to_uri(ctx).map_or(Value::Null, host)
+        part(ctx.message.to_uri(), |u| Some(u.host))
     }
     /// Host of the To URI; an empty text when there is none.
     #[ksr]
     fn gete_thost<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(to_uri(ctx).map_or(Value::Null, host), Value::str(b""))
+        or(part(ctx.message.to_uri(), |u| Some(u.host)), Value::str(b""))
     }
     /// Host of the To URI; `<null>` when there is none.
     #[ksr]
     fn getw_thost<'c>(&'c self, ctx: &'c mut RouteContext<'_>) -> Value<'c> {
-        or(to_uri(ctx).map_or(Value::Null, host), Value::str(b"<null>"))
+        or(part(ctx.message.to_uri(), |u| Some(u.host)), Value::str(b"<null>"))
     }
     /// The next hop set by `$du`; null when there is none.
     #[ksr]
@@ -388,11 +388,9 @@ fn ruri<'c>(ctx: &'c RouteContext<'_>) -> Value<'c> {
         ctx.target.uri.is_empty() || (ctx.message.is_request() && Uri::parse(&ctx.target.uri).is_ok());
     if valid { text(ctx.request_uri()) } else { Value::Null }
 }
-fn user(uri: &[u8]) -> Value<'_> {
-    Value::opt(Uri::parse(uri).ok().and_then(|u| u.user).filter(|u| !u.is_empty()))
-}
-fn host(uri: &[u8]) -> Value<'_> {
-    Uri::parse(uri).map_or(Value::Null, |u| text(u.host))
+/// A non-empty part of a parsed URI.
+fn part<'u>(uri: Result<Uri<'u>, Fault>, pick: impl FnOnce(&Uri<'u>) -> Option<&'u [u8]>) -> Value<'u> {
+    Value::opt(uri.ok().and_then(|u| pick(&u)).filter(|p| !p.is_empty()))
 }
 fn from_uri<'c>(ctx: &'c RouteContext<'_>) -> Option<&'c [u8]> {
     ctx.message.from().ok().map(|f| f.uri)

@@ -286,6 +286,14 @@ impl<'s> RouteContext<'s> {
     pub fn request_uri(&self) -> &[u8] {
         if self.target.uri.is_empty() { self.message.request_uri() } else { &self.target.uri }
     }
+    /// The Request-URI as it stands, parsed; as received it is parsed once.
+    pub fn parse_request_uri(&self) -> Result<Uri<'_>, message::Fault> {
+        if self.target.uri.is_empty() {
+            self.message.parse_request_uri()
+        } else {
+            Uri::parse(&self.target.uri)
+        }
+    }
     /// Where the request goes next: `$du` if set, else the Request-URI.
     pub fn next_hop_uri(&self) -> &[u8] {
         if self.target.dst_uri.is_empty() { self.request_uri() } else { &self.target.dst_uri }

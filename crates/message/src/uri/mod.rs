@@ -1,6 +1,9 @@
 //! SIP, SIPS and tel URIs, and any other scheme as opaque text (RFC 3261 §19.1, RFC 3966).
 
 mod compare;
+mod remembered;
+
+pub(crate) use remembered::RememberedUri;
 
 use memchr::memchr;
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use message::{Method, Transport, Uri};
+use message::{Fault, Method, Transport, Uri};
 use script::{Module, Outcome, PseudoVariable, RelayTo, RouteContext, RunOutcome, ksr_module};
 
 use crate::kex;
@@ -82,7 +82,7 @@ impl CoreFunctions {
     /// Whether the Request-URI names this server.
     #[ksr]
     fn is_myself_ruri(&self, ctx: &mut RouteContext<'_>) -> bool {
-        myself(ctx, ctx.request_uri())
+        parsed_myself(ctx, ctx.parse_request_uri())
     }
     /// Whether `$du` is set and names this server.
     #[ksr]
@@ -97,12 +97,12 @@ impl CoreFunctions {
     /// Whether the From URI names this server.
     #[ksr]
     fn is_myself_furi(&self, ctx: &mut RouteContext<'_>) -> bool {
-        ctx.message.from().is_ok_and(|f| myself(ctx, f.uri))
+        parsed_myself(ctx, ctx.message.from_uri())
     }
     /// Whether the To URI names this server.
     #[ksr]
     fn is_myself_turi(&self, ctx: &mut RouteContext<'_>) -> bool {
-        ctx.message.to().is_ok_and(|t| myself(ctx, t.uri))
+        parsed_myself(ctx, ctx.message.to_uri())
     }
     /// Whether address, port and transport of the sender are ones of this server.
     #[ksr]
@@ -600,8 +600,12 @@ fn myself(ctx: &RouteContext<'_>, uri: &[u8]) -> bool {
     if uri.is_empty() {
         return false;
     }
-    // The transport of the URI does not count, and no port matches every port, as in Kamailio.
-    Uri::parse(uri).is_ok_and(|u| !u.host.is_empty() && ctx.is_myself(u.host, u.port, None))
+    parsed_myself(ctx, Uri::parse(uri))
+}
+
+/// The transport of the URI does not count, and no port matches every port, as in Kamailio.
+fn parsed_myself(ctx: &RouteContext<'_>, uri: Result<Uri<'_>, Fault>) -> bool {
+    uri.is_ok_and(|u| !u.host.is_empty() && ctx.is_myself(u.host, u.port, None))
 }
 
 fn branch_flags<'c>(ctx: &'c mut RouteContext<'_>, branch: i64) -> Option<&'c mut u32> {

@@ -3,26 +3,26 @@
 use message::{HeaderName, NameAddr};
 use script::{PseudoVariable, Pv, RouteContext, Value, pseudo_variables};
 
-use super::target::{host_of, length, text, user_of};
+use super::target::{host_of, length, part_of, text, user_of};
 use super::uri_edit;
 
 pub(super) const ROWS: &[PseudoVariable] = pseudo_variables! { "pv";
     "fu" None "From URI." |ctx, _| uri(from(ctx)), |ctx, _, v| set_uri(ctx, Side::From, v);
     "from" None "From URI." |ctx, _| uri(from(ctx)), |ctx, _, v| set_uri(ctx, Side::From, v);
-    "fU" None "User of the From URI; null when it has none. Writing null removes it." |ctx, _| user(from(ctx)), |ctx, _, v| set_user(ctx, Side::From, v);
-    "from.user" None "User of the From URI." |ctx, _| user(from(ctx)), |ctx, _, v| set_user(ctx, Side::From, v);
-    "fd" None "Host of the From URI." |ctx, _| host(from(ctx)), |ctx, _, v| set_host(ctx, Side::From, v);
-    "from.domain" None "Host of the From URI." |ctx, _| host(from(ctx)), |ctx, _, v| set_host(ctx, Side::From, v);
+    "fU" None "User of the From URI; null when it has none. Writing null removes it." |ctx, _| part_of(ctx.message.from_uri(), |u| u.user), |ctx, _, v| set_user(ctx, Side::From, v);
+    "from.user" None "User of the From URI." |ctx, _| part_of(ctx.message.from_uri(), |u| u.user), |ctx, _, v| set_user(ctx, Side::From, v);
+    "fd" None "Host of the From URI." |ctx, _| part_of(ctx.message.from_uri(), |u| Some(u.host)), |ctx, _, v| set_host(ctx, Side::From, v);
+    "from.domain" None "Host of the From URI." |ctx, _| part_of(ctx.message.from_uri(), |u| Some(u.host)), |ctx, _, v| set_host(ctx, Side::From, v);
     "fn" None "Display name of From with its quotes; null when there is none. Writing null removes it." |ctx, _| name(from(ctx)), |ctx, _, v| set_name(ctx, Side::From, v);
     "ft" None "Tag of From." |ctx, _| tag(from(ctx));
     "ful" None "Length of the From URI." |ctx, _| length(from(ctx).map(|n| n.uri));
     "fUl" None "Length of the From URI's user, 0 when it has none." |ctx, _| user_length(from(ctx));
     "tu" None "To URI." |ctx, _| uri(to(ctx)), |ctx, _, v| set_uri(ctx, Side::To, v);
     "to" None "To URI." |ctx, _| uri(to(ctx)), |ctx, _, v| set_uri(ctx, Side::To, v);
-    "tU" None "User of the To URI; null when it has none. Writing null removes it." |ctx, _| user(to(ctx)), |ctx, _, v| set_user(ctx, Side::To, v);
-    "to.user" None "User of the To URI." |ctx, _| user(to(ctx)), |ctx, _, v| set_user(ctx, Side::To, v);
-    "td" None "Host of the To URI." |ctx, _| host(to(ctx)), |ctx, _, v| set_host(ctx, Side::To, v);
-    "to.domain" None "Host of the To URI." |ctx, _| host(to(ctx)), |ctx, _, v| set_host(ctx, Side::To, v);
+    "tU" None "User of the To URI; null when it has none. Writing null removes it." |ctx, _| part_of(ctx.message.to_uri(), |u| u.user), |ctx, _, v| set_user(ctx, Side::To, v);
+    "to.user" None "User of the To URI." |ctx, _| part_of(ctx.message.to_uri(), |u| u.user), |ctx, _, v| set_user(ctx, Side::To, v);
+    "td" None "Host of the To URI." |ctx, _| part_of(ctx.message.to_uri(), |u| Some(u.host)), |ctx, _, v| set_host(ctx, Side::To, v);
+    "to.domain" None "Host of the To URI." |ctx, _| part_of(ctx.message.to_uri(), |u| Some(u.host)), |ctx, _, v| set_host(ctx, Side::To, v);
     "tn" None "Display name of To with its quotes; null when there is none. Writing null removes it." |ctx, _| name(to(ctx)), |ctx, _, v| set_name(ctx, Side::To, v);
     "tt" None "Tag of To; null when there is none." |ctx, _| tag(to(ctx));
     "tts" None "1 when To has a tag, else null." |ctx, _| to(ctx).and_then(|n| n.tag()).map_or(Value::Null, |_| Value::Int(1));

@@ -87,6 +87,10 @@ fn each<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv, mut f: impl FnMut(Header<'c>)
         let _ = ctx.message.headers_named(name).all(|h| f(h));
         return;
     }
+    if let Some(name) = pv.constant_text() {
+        let _ = ctx.message.headers_by_text(name).all(f);
+        return;
+    }
     // Names made of other pseudo-variables are rare: their text is copied to be looked for.
     let name = pv.inner_text(ctx);
     let known = HeaderName::parse(&name);

@@ -1,6 +1,6 @@
 //! `$ru $rU $rd $rp $du $ou $nh(..) $dd`: the Request-URI, where it goes next, and how it was received.
 
-use message::{Message, Uri};
+use message::{Fault, Message, Uri};
 use script::{PseudoVariable, Pv, RouteContext, Value, pseudo_variables};
 
 use super::uri_edit;
@@ -56,6 +56,14 @@ fn user_length(uri: &[u8]) -> Value<'static> {
     length(Some(part(uri, |u| u.user).unwrap_or_default()))
 }
 
+/// A non-empty part of a parsed URI.
+pub(super) fn part_of<'u>(
+    uri: Result<Uri<'u>, Fault>,
+    pick: impl FnOnce(&Uri<'u>) -> Option<&'u [u8]>,
+) -> Value<'u> {
+    Value::opt(uri.ok().and_then(|u| pick(&u)).filter(|p| !p.is_empty()))
+}
+
 fn part<'u>(uri: &'u [u8], pick: impl FnOnce(&Uri<'u>) -> Option<&'u [u8]>) -> Option<&'u [u8]> {
     if uri.is_empty() {
         return None;
@@ -75,20 +83,18 @@ pub(super) fn host_of(uri: &[u8]) -> Value<'_> {
 
 /// Port as text: as written where it is, so that nothing is allocated.
 pub(super) fn port_of(uri: &[u8]) -> Value<'_> {
-    if uri.is_empty() {
-        return Value::Null;
+    if uri.is_empty() { Value::Null } else { port_in(Uri::parse(uri)) }
+}
+
+fn port_in(uri: Result<Uri<'_>, Fault>) -> Value<'_> {
+    let Ok(uri) = uri else { return Value::Null };
+    if uri.port.is_none() {
+        return Value::str(b"5060");
     }
-    let Ok(parsed) = Uri::parse(uri) else { return Value::Null };
-    match parsed.port {
-        None => Value::str(b"5060"),
-        Some(_) => {
-            let host_end =
-                (parsed.host.as_ptr() as usize).wrapping_sub(uri.as_ptr() as usize) + parsed.host.len();
-            let digits = uri.get(host_end + 1..).unwrap_or_default();
-            let len = digits.iter().take_while(|c| c.is_ascii_digit()).count();
-            Value::opt(digits.get(..len))
-        }
-    }
+    let host_end = (uri.host.as_ptr() as usize).wrapping_sub(uri.text.as_ptr() as usize) + uri.host.len();
+    let digits = uri.text.get(host_end + 1..).unwrap_or_default();
+    let len = digits.iter().take_while(|c| c.is_ascii_digit()).count();
+    Value::opt(digits.get(..len))
 }
 
 pub(super) fn transport_of(uri: &[u8]) -> Value<'_> {
@@ -113,13 +119,13 @@ fn ru<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
     }
 }
 fn user<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
-    user_of(ctx.request_uri())
+    part_of(ctx.parse_request_uri(), |u| u.user)
 }
 fn host<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
-    host_of(ctx.request_uri())
+    part_of(ctx.parse_request_uri(), |u| Some(u.host))
 }
 fn port<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
-    port_of(ctx.request_uri())
+    port_in(ctx.parse_request_uri())
 }
 fn transport<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
     transport_of(ctx.request_uri())

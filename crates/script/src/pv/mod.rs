@@ -184,6 +184,13 @@ impl Pv {
             InnerName::None => Cow::Borrowed(b""),
         }
     }
+    /// The text in the parentheses when no pseudo-variable is in it.
+    pub fn constant_text(&self) -> Option<&[u8]> {
+        match &self.inner {
+            InnerName::Text(text, _) => Some(text),
+            _ => None,
+        }
+    }
     /// The header that constant inner text names; `None` when it names no known header or has pseudo-variables in it.
     pub fn header_name(&self) -> Option<HeaderName> {
         match self.inner {
