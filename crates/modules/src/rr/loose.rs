@@ -156,10 +156,11 @@ impl Rr {
         }
     }
 
+    /// The first of a pair says `r2`; its other half is the next one of ours, whatever a user agent left of its parameters.
     fn own_pair(&self, ctx: &RouteContext<'_>, first: &Uri<'_>, second: Option<&Element<'_>>) -> bool {
         self.settings.enable_double_rr != 0
             && first.params.get("r2").is_some()
-            && second.is_some_and(|s| s.uri.params.get("r2").is_some() && self.is_own(ctx, &s.uri))
+            && second.is_some_and(|s| self.is_own(ctx, &s.uri))
     }
 
     fn after_loose(

@@ -100,6 +100,12 @@ fn a_pair_is_removed_together_and_names_the_socket() {
     assert_eq!(ctx.target.socket, Some(SocketId(2)));
 }
 #[test]
+fn a_pair_that_lost_parameters_is_still_a_pair() {
+    let r = loose(BOB, IN_DIALOG, &["<sip:127.0.0.1;r2=on;lr>", OURS, OURS, NEXT]);
+    assert_eq!((r.result, r.next.as_str()), (Some(1), "sip:127.0.0.1;lr;ftag=ft;nat=yes"));
+    assert_eq!(r.routes, [OURS, NEXT]);
+}
+#[test]
 fn a_spiral_removes_one_route_per_pass() {
     let r = loose(BOB, IN_DIALOG, &[OURS, "<sip:127.0.0.1;lr;x=2>", NEXT]);
     assert_eq!((r.result, r.next.as_str()), (Some(1), "sip:127.0.0.1;lr;x=2"));
