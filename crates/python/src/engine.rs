@@ -159,14 +159,17 @@ impl Engine {
     fn make_worker(&self, rank: i32) -> Result<Box<Worker>, ScriptError> {
         let error = |message: String| ScriptError { message };
         let own;
-        let (interpreter, handler) = match self.mode {
+        let (interpreter, handler, ksr) = match self.mode {
             Mode::PerWorker => {
                 own = self.interpreter()?;
-                (own.interpreter, own.handler)
+                (own.interpreter, own.handler, own.ksr)
             }
             Mode::Shared => {
                 let ready = self.ready.lock().unwrap_or_else(|e| e.into_inner());
-                ready.as_ref().map(|l| (l.interpreter, l.handler)).ok_or_else(|| error("no script".into()))?
+                ready
+                    .as_ref()
+                    .map(|l| (l.interpreter, l.handler, l.ksr))
+                    .ok_or_else(|| error("no script".into()))?
             }
         };
         let state = ThreadState::of(interpreter).map_err(error)?;
@@ -183,7 +186,9 @@ impl Engine {
                     },
                 }
             };
-            self.parts(py, handler, state, &counters)
+            // SAFETY: attached to its interpreter; its reference stays where it is.
+            let ksr = unsafe { Object::borrowed(py, ksr.as_ptr()) }.ok_or("no KSR")?;
+            self.parts(py, handler, &ksr, state, &counters)
         });
         let worker = made.map_err(error)?;
         // Attached as the worker, so that KSR functions and pseudo-variables in child_init use its caches.
@@ -200,12 +205,12 @@ impl Engine {
         &self,
         py: Attached<'_>,
         handler: Object,
+        ksr: &Object,
         state: ThreadState,
         counters: &Arc<WorkerCounters>,
     ) -> Result<Box<Worker>, String> {
-        let ksr = Object::import(py, c"KSR").map_err(|e| e.traceback(py))?;
         let part = |object: &Object, name: &str| object.find(py, name).ok_or(format!("KSR has no {name}"));
-        let drop_class = part(&part(&ksr, "x")?, "Drop")?;
+        let drop_class = part(&part(ksr, "x")?, "Drop")?;
         Ok(Worker::new(
             py,
             Parts {
@@ -213,7 +218,7 @@ impl Engine {
                 counters: counters.clone(),
                 state,
                 handler,
-                message_type: part(&ksr, "_Message")?,
+                message_type: part(ksr, "_Message")?,
                 drop_class,
                 flavour: self.settings.flavour,
                 on_exception: self.settings.on_exception,

@@ -17,6 +17,8 @@ pub(crate) struct Loaded {
     pub interpreter: Interpreter,
     /// What `mod_init` returned (or the module itself): one reference.
     pub handler: NonNull<c::PyObject>,
+    /// The `KSR` module the script imported: one reference.
+    pub ksr: NonNull<c::PyObject>,
     /// Names of the handler's callables.
     pub methods: Vec<String>,
     /// Whether the handler makes up attributes (`__getattr__`), so that `methods` is not all.
@@ -55,7 +57,7 @@ fn load_attached(
     source: &[u8],
 ) -> Result<Loaded, Failure> {
     let script = settings.script.display();
-    let module = import(py, &settings.script, source).map_err(|exception| Failure {
+    let (module, ksr) = import(py, &settings.script, source).map_err(|exception| Failure {
         message: if is_syntax_error(py, &exception) {
             syntax_error(py, &exception)
         } else {
@@ -106,11 +108,12 @@ fn load_attached(
     let methods = methods(py, &handler).unwrap_or_default();
     let dynamic = handler.class(py).find(py, "__getattr__").is_some();
     let handler = NonNull::new(handler.into_ptr()).ok_or_else(|| Failure::new("no handler"))?;
-    Ok(Loaded { interpreter, handler, methods, dynamic })
+    let ksr = NonNull::new(ksr.into_ptr()).ok_or_else(|| Failure::new("no KSR"))?;
+    Ok(Loaded { interpreter, handler, ksr, methods, dynamic })
 }
 
-/// Executes the script as a module under its own name, its folder first in `sys.path`.
-fn import(py: Attached<'_>, script: &Path, source: &[u8]) -> Result<Object, Exception> {
+/// Executes the script as a module under its own name, its folder first in `sys.path`. Gives it and its `KSR`.
+fn import(py: Attached<'_>, script: &Path, source: &[u8]) -> Result<(Object, Object), Exception> {
     let folder = script.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let folder = Object::str(py, folder.as_os_str().as_bytes())?;
@@ -131,7 +134,7 @@ fn import(py: Attached<'_>, script: &Path, source: &[u8]) -> Result<Object, Exce
     // A module made for an earlier script in this interpreter would still have that one's functions.
     let known = sys.attr(py, c"modules")?;
     known.attr(py, c"pop")?.call(py, &[&Object::str(py, b"KSR")?, &Object::none(py)])?;
-    Object::import(py, c"KSR")?;
+    let ksr = Object::import(py, c"KSR")?;
 
     let file = Object::str(py, script.as_os_str().as_bytes())?;
     // SAFETY: attached; a new reference or null.
@@ -148,7 +151,7 @@ fn import(py: Attached<'_>, script: &Path, source: &[u8]) -> Result<Object, Exce
     }
     let name = Object::str(py, &name)?;
     // SAFETY: attached; a new reference or null.
-    unsafe {
+    let module = unsafe {
         Object::new(
             py,
             c::PyImport_ExecCodeModuleObject(
@@ -157,8 +160,9 @@ fn import(py: Attached<'_>, script: &Path, source: &[u8]) -> Result<Object, Exce
                 file.as_ptr(),
                 std::ptr::null_mut(),
             ),
-        )
-    }
+        )?
+    };
+    Ok((module, ksr))
 }
 
 /// Names that can be called on the handler, found without running properties of the script.
