@@ -16,7 +16,8 @@ pub struct Settings {
     pub retr_timer1: i64,
     /// RFC 3261's T2: longest retransmission interval in milliseconds. Default 4000.
     pub retr_timer2: i64,
-    /// Milliseconds a finished transaction is kept to absorb late messages. Default 5000.
+    /// Milliseconds a finished transaction is kept to absorb late messages (in place of RFC 3261's timers D and J and RFC 6026's L and M; 32000
+    /// gives the RFC's 64*T1). Default 5000.
     pub wt_timer: i64,
     /// Hard limit of an INVITE transaction in milliseconds. Default 180000.
     pub max_inv_lifetime: i64,
@@ -242,6 +243,8 @@ impl Settings {
             keep_503: !self.remap_503_500,
             no_cancel_reason: !self.local_cancel_reason,
             keep_replies: self.failure_reply_mode != 3,
+            // Kamailio's `wt_timer` rules all of RFC 3261's D, I, J, K and RFC 6026's L, M.
+            short_wait: true,
             ..Options::default()
         }
     }
