@@ -411,7 +411,9 @@ thread_local! {
 /// Keeps what panicked, for the line that names the message it happened in.
 pub fn remember_panics() {
     std::panic::set_hook(Box::new(|info| {
-        let text = info.payload_as_str().unwrap_or("panic");
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic");
         let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
         PANIC.with_borrow_mut(|p| *p = format!("{text}{place}"));
         let name = std::thread::current().name().unwrap_or("?").to_owned();

@@ -84,7 +84,7 @@ fn header<'c>(ctx: &'c RouteContext<'_>, name: HeaderName) -> Value<'c> {
 /// Rows named in the parentheses.
 fn each<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv, mut f: impl FnMut(Header<'c>) -> bool) {
     if let Some(name) = pv.header_name() {
-        let _ = ctx.message.headers_named(name).all(|h| f(h));
+        let _ = ctx.message.headers_named(name).all(&mut f);
         return;
     }
     if let Some(name) = pv.constant_text() {
@@ -97,7 +97,7 @@ fn each<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv, mut f: impl FnMut(Header<'c>)
     let matches = |h: &Header<'_>| {
         if known == HeaderName::Other { h.name_text.eq_ignore_ascii_case(&name) } else { h.name == known }
     };
-    let _ = ctx.message.headers().filter(matches).all(|h| f(h));
+    let _ = ctx.message.headers().filter(matches).all(f);
 }
 
 fn count(ctx: &RouteContext<'_>, pv: &Pv) -> usize {

@@ -1,13 +1,9 @@
 //! Class `s`: hashes, encodings and escapes.
 
-use std::borrow::Cow;
-
 use sha3::Digest;
 
 use super::{Args, TransformationRow, table};
 use crate::Value;
-
-type Text<'c> = Cow<'c, [u8]>;
 
 pub(super) const ROWS: &[TransformationRow] = table! { "pv", "s";
     "md5" 0 0 Text "MD5, hexadecimal." |s, _| hex_value(&md5::Md5::digest(&s));
@@ -106,7 +102,7 @@ fn digit(c: u8) -> Option<u8> {
 }
 
 fn decode_hex(s: &[u8]) -> Option<Vec<u8>> {
-    if s.len() % 2 != 0 {
+    if !s.len().is_multiple_of(2) {
         return None;
     }
     s.chunks(2).map(|p| Some(digit(*p.first()?)? << 4 | digit(*p.get(1)?)?)).collect()
@@ -228,7 +224,7 @@ fn encode_base64(s: &[u8], alphabet: &[u8; 64], pad: bool) -> Vec<u8> {
 }
 
 fn decode_base64(s: &[u8], alphabet: &[u8; 64], strict: bool) -> Option<Vec<u8>> {
-    if strict && s.len() % 4 != 0 {
+    if strict && !s.len().is_multiple_of(4) {
         return None;
     }
     let end = s.iter().rposition(|c| *c != b'=').map_or(0, |at| at + 1);

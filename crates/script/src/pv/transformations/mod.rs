@@ -250,7 +250,7 @@ fn slice(text: Cow<'_, [u8]>, range: std::ops::Range<usize>) -> Value<'_> {
 fn part(text: Cow<'_, [u8]>, find: impl FnOnce(&[u8]) -> Option<&[u8]>) -> Value<'_> {
     let range = match find(&text) {
         None => return Value::Null,
-        Some(part) if part.is_empty() => return Value::str(b""),
+        Some([]) => return Value::str(b""),
         Some(part) => {
             let start = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
             start..start.saturating_add(part.len())

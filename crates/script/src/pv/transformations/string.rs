@@ -117,7 +117,7 @@ fn keep<'c>(s: Text<'c>, wanted: fn(&u8) -> bool) -> Value<'c> {
     if s.iter().all(wanted) {
         return Value::Str(s);
     }
-    Value::owned(s.iter().copied().filter(|c| wanted(c)).collect::<Vec<_>>())
+    Value::owned(s.iter().copied().filter(wanted).collect::<Vec<_>>())
 }
 
 fn is_space(c: &u8) -> bool {
