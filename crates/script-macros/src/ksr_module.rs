@@ -89,6 +89,8 @@ pub fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> 
         let ImplItem::Fn(method) = item else { continue };
         let Some(at) = method.attrs.iter().position(|a| a.path().is_ident("ksr")) else { continue };
         let attr = method.attrs.remove(at);
+        // How many there are is Kamailio's choice.
+        method.attrs.push(syn::parse_quote!(#[allow(clippy::too_many_arguments)]));
         match row(&args, &this, method, &attr) {
             Ok(row) => rows.push(row),
             Err(e) => match &mut errors {

@@ -60,10 +60,13 @@ impl RouteKinds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallbackId(pub u32);
 
+/// Ids by name and names by id.
+type Names = (HashMap<Arc<[u8]>, CallbackId>, Vec<Arc<str>>);
+
 /// Names of callbacks, interned once for the whole process. Bounded: a script that invents names per call gets `None`.
 #[derive(Debug, Default)]
 pub struct Callbacks {
-    names: RwLock<(HashMap<Arc<[u8]>, CallbackId>, Vec<Arc<str>>)>,
+    names: RwLock<Names>,
 }
 
 impl Callbacks {

@@ -83,6 +83,10 @@ enum Part {
 impl Substitution {
     /// Parses; the error says what is wrong.
     pub fn parse(registry: &Registry, text: &[u8]) -> Result<Substitution, String> {
+        Substitution::parse_at(registry, text, 0)
+    }
+    /// Parses inside a pseudo-variable that stands so many others deep.
+    pub(crate) fn parse_at(registry: &Registry, text: &[u8], depth: usize) -> Result<Substitution, String> {
         let text = text.trim_ascii_start();
         let wrong =
             || format!("substitution {}: expected /regex/replacement/flags", String::from_utf8_lossy(text));
@@ -96,7 +100,7 @@ impl Substitution {
         }
         Ok(Substitution {
             regex: compile(pattern, flags)?,
-            parts: parse_replacement(registry, replacement)?,
+            parts: parse_replacement(registry, replacement, depth)?,
             global: flags.contains(&b'g'),
         })
     }
@@ -159,7 +163,7 @@ fn find_mark(text: &[u8], mark: u8) -> Option<usize> {
     None
 }
 
-fn parse_replacement(registry: &Registry, text: &[u8]) -> Result<Vec<Part>, String> {
+fn parse_replacement(registry: &Registry, text: &[u8], depth: usize) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut plain = Vec::new();
     let mut bytes = text.iter().peekable();
@@ -171,7 +175,7 @@ fn parse_replacement(registry: &Registry, text: &[u8]) -> Result<Vec<Part>, Stri
         match bytes.next() {
             Some(d) if d.is_ascii_digit() => {
                 if !plain.is_empty() {
-                    parts.push(Part::Text(Format::parse(registry, &std::mem::take(&mut plain))?));
+                    parts.push(Part::Text(Format::parse_at(registry, &std::mem::take(&mut plain), depth)?));
                 }
                 parts.push(Part::Group(usize::from(d - b'0')));
             }
@@ -183,7 +187,7 @@ fn parse_replacement(registry: &Registry, text: &[u8]) -> Result<Vec<Part>, Stri
         }
     }
     if !plain.is_empty() {
-        parts.push(Part::Text(Format::parse(registry, &plain)?));
+        parts.push(Part::Text(Format::parse_at(registry, &plain, depth)?));
     }
     Ok(parts)
 }

@@ -12,8 +12,11 @@ pub struct RpcCommand {
     /// What it does, its parameters and its answer.
     pub doc: &'static str,
     /// The call. `params` is a JSON array (positional).
-    pub call: fn(&dyn Module, &Core, Now, &[Json]) -> Result<Json, RpcError>,
+    pub call: RpcCall,
 }
+
+/// The call of a command: the module's instance, the core, the time, the parameters.
+pub type RpcCall = fn(&dyn Module, &Core, Now, &[Json]) -> Result<Json, RpcError>;
 
 /// An RPC fault: Kamailio's code and text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,10 @@ enum Part {
 impl Format {
     /// Parses; the error names the pseudo-variable at fault.
     pub fn parse(registry: &Registry, text: &[u8]) -> Result<Format, String> {
+        Format::parse_at(registry, text, 0)
+    }
+    /// Parses inside a pseudo-variable that stands so many others deep.
+    pub(crate) fn parse_at(registry: &Registry, text: &[u8], depth: usize) -> Result<Format, String> {
         let mut parts = Vec::new();
         let mut plain = Vec::new();
         let mut rest = text;
@@ -34,7 +38,7 @@ impl Format {
                 rest = after;
                 continue;
             }
-            let (pv, left) = Pv::parse_prefix(registry, rest)?;
+            let (pv, left) = Pv::parse_prefix_at(registry, rest, depth)?;
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain).into()));
             }

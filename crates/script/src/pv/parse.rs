@@ -24,6 +24,14 @@ impl Pv {
     pub fn parse_prefix<'t>(registry: &Registry, text: &'t [u8]) -> Result<(Pv, &'t [u8]), String> {
         parse_at(registry, text, 0)
     }
+    /// As [`Pv::parse_prefix`], inside a pseudo-variable that stands so many others deep.
+    pub(super) fn parse_prefix_at<'t>(
+        registry: &Registry,
+        text: &'t [u8],
+        depth: usize,
+    ) -> Result<(Pv, &'t [u8]), String> {
+        parse_at(registry, text, depth)
+    }
 }
 
 fn parse_at<'t>(registry: &Registry, text: &'t [u8], depth: usize) -> Result<(Pv, &'t [u8]), String> {
@@ -51,7 +59,7 @@ fn parse_at<'t>(registry: &Registry, text: &'t [u8], depth: usize) -> Result<(Pv
             let Some(end) = balanced(inside, b'{', b'}') else {
                 return Err(format!("{}: {{ without }}", show(text)));
             };
-            transformations.push(Transformation::parse(registry, &inside[..end])?);
+            transformations.push(Transformation::parse(registry, &inside[..end], depth + 1)?);
             left = inside[end + 1..].trim_ascii_start();
         }
         pv.transformations = transformations.into();
@@ -144,7 +152,7 @@ fn name_and_inner<'t>(
             InnerName::Pv(Box::new(inner))
         }
         Inner::Text if inner.contains(&b'$') => {
-            let format = Format::parse(registry, inner)?;
+            let format = Format::parse_at(registry, inner, depth + 1)?;
             match format.constant() {
                 Some(text) => InnerName::Text(text.into(), HeaderName::parse(text)),
                 None => InnerName::Format(Box::new(format)),
@@ -191,4 +199,118 @@ fn balanced(text: &[u8], open: u8, close: u8) -> Option<usize> {
 fn show(text: &[u8]) -> String {
     let text = text.get(..text.len().min(60)).unwrap_or_default();
     format!("`{}`", String::from_utf8_lossy(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::testing::Bench;
+    use crate::{Index, Inner, Module, PseudoVariable, Pv, Value};
+
+    static ROWS: &[PseudoVariable] = crate::pseudo_variables! { "t";
+        "a" None "One." |_, _| Value::Int(1);
+        "a.b" None "Two." |_, _| Value::from("two");
+        "null" None "Null." |_, _| Value::Null;
+        "x" Text "The text in the parentheses and the index." |ctx, pv| {
+            let index = match pv.index(ctx) {
+                Index::None => String::new(),
+                Index::At(i) => format!("[{i}]"),
+                Index::All => "[*]".into(),
+            };
+            Value::owned([&*pv.inner_text(ctx), index.as_bytes()].concat())
+        };
+        "k" Keyword(&["one", "two"]) "Its keyword's number." |_, pv| Value::Int(pv.keyword() as i64);
+        "p" Pv "The name of the one in the parentheses." |_, pv| Value::from(pv.inner_pv().map_or("", |p| p.class.name)),
+            |_, _, value| value == Value::Int(7);
+    };
+
+    struct Rows;
+    impl Module for Rows {
+        fn name(&self) -> &'static str {
+            "t"
+        }
+        fn pseudo_variables(&self) -> &'static [PseudoVariable] {
+            ROWS
+        }
+    }
+
+    fn bench() -> Bench {
+        Bench::new(vec![Arc::new(Rows)])
+    }
+    const REQUEST: &str = "OPTIONS sip:a SIP/2.0\nCSeq: 1 OPTIONS\n";
+
+    #[test]
+    fn forms() {
+        let bench = bench();
+        let ctx = bench.request(REQUEST);
+        for (text, want) in [
+            ("$a", Value::Int(1)),
+            ("$(a)", Value::Int(1)),
+            ("$a.b", Value::from("two")),
+            ("$x(text)", Value::from("text")),
+            ("$x(a(b)c)", Value::from("a(b)c")),
+            ("$x(<$a.b>)", Value::from("<two>")),
+            ("$x($$)", Value::from("$")),
+            ("$(x(n)[3])", Value::from("n[3]")),
+            ("$(x(n)[-1])", Value::from("n[-1]")),
+            ("$(x(n)[*])", Value::from("n[*]")),
+            ("$(x(n)[$a])", Value::from("n[1]")),
+            ("$(x(abc)[0]{s.substr,0,2}{s.toupper})", Value::from("AB")),
+            ("$k(two)", Value::Int(1)),
+            ("$p($x(n))", Value::from("x")),
+            ("$p(x(n))", Value::from("x")),
+        ] {
+            assert_eq!(bench.pv(&ctx, text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn faults_name_what_is_wrong() {
+        let bench = bench();
+        for (text, want) in [
+            ("", "``: a pseudo-variable begins with $"),
+            ("$", "`$`: a name must follow $ ($$ is a dollar)"),
+            ("$(a", "`$(a`: expected ) before ``"),
+            ("$a b", "`$a b`: unexpected ` b` at the end"),
+            ("$x(a", "`$x(a`: ( without )"),
+            ("$(x(a)[1)", "`$(x(a)[1)`: [ without ]"),
+            ("$(x(a)[q])", "[`q`]: an index is a number, * or a pseudo-variable"),
+            ("$k(tow)", "$k(tow): unknown name; did you mean two?"),
+            ("$k(zzzzzz)", "$k(zzzzzz): unknown name; one of: one two"),
+            ("$nul", "unknown pseudo-variable $nul; did you mean $null?"),
+            ("$x($nul)", "unknown pseudo-variable $nul; did you mean $null?"),
+        ] {
+            assert_eq!(
+                bench.core.registry.parse_pv(text.as_bytes()).map(drop).err().as_deref(),
+                Some(want),
+                "{text}"
+            );
+        }
+        let deep = format!("{}$a{}", "$x(".repeat(10_000), ")".repeat(10_000));
+        assert!(bench.core.registry.parse_pv(deep.as_bytes()).is_err(), "nesting is bounded");
+    }
+
+    #[test]
+    fn formats_and_assignments() {
+        let bench = bench();
+        let mut ctx = bench.request(REQUEST);
+        assert_eq!(bench.format(&ctx, "a=$a, $(a.b){x} $null. $$5 $"), "a=1, two{x} <null>. $5 $");
+        assert_eq!(bench.format(&ctx, "no variables"), "no variables");
+        assert!(bench.core.registry.parse_format(b"a $nope").is_err());
+        assert!(bench.set_pv(&mut ctx, "$p($a)", 7.into()) && !bench.set_pv(&mut ctx, "$p($a)", 8.into()));
+        assert!(!bench.set_pv(&mut ctx, "$a", 7.into()), "read-only");
+        let unknown = Pv::unknown(b"$nope");
+        assert!(unknown.is_unknown() && unknown.get(&ctx).is_null() && !unknown.set(&mut ctx, 1.into()));
+    }
+
+    #[test]
+    fn index_positions() {
+        assert_eq!(Index::None.position(3), Some(0));
+        assert_eq!(Index::At(-1).position(3), Some(2));
+        assert_eq!((Index::At(3).position(3), Index::At(-4).position(3)), (None, None));
+        assert_eq!((Index::None.position(0), Index::All.position(3)), (None, None));
+        assert_eq!(Index::At(i64::MIN).position(3), None);
+        let _ = Inner::None;
+    }
 }

@@ -126,7 +126,7 @@ impl<'c> Args<'c, '_> {
 
 impl Transformation {
     /// Parses what stands between the braces.
-    pub(super) fn parse(registry: &Registry, text: &[u8]) -> Result<Transformation, String> {
+    pub(super) fn parse(registry: &Registry, text: &[u8], depth: usize) -> Result<Transformation, String> {
         let (head, rest) = match text.iter().position(|c| *c == b',') {
             Some(comma) => (&text[..comma], Some(&text[comma + 1..])),
             None => (text, None),
@@ -144,10 +144,10 @@ impl Transformation {
         let mut substitution = None;
         let mut params = Vec::new();
         if matches!(row.call, TransformationCall::Substitution) {
-            substitution = Some(Box::new(Substitution::parse(registry, rest.unwrap_or_default())?));
+            substitution = Some(Box::new(Substitution::parse_at(registry, rest.unwrap_or_default(), depth)?));
         } else if let Some(rest) = rest {
             for param in split(rest, row.params.1) {
-                params.push(parse_param(registry, param)?);
+                params.push(parse_param(registry, param, depth)?);
             }
         }
         let given = params.len() + usize::from(substitution.is_some());
@@ -187,11 +187,11 @@ fn into_text(value: Value<'_>) -> Option<Cow<'_, [u8]>> {
 }
 
 /// `$` alone is a character here, as in `{s.select,0,$}`.
-fn parse_param(registry: &Registry, text: &[u8]) -> Result<Format, String> {
+fn parse_param(registry: &Registry, text: &[u8], depth: usize) -> Result<Format, String> {
     if text == b"$" {
         return Format::parse(registry, b"$$");
     }
-    Format::parse(registry, text)
+    Format::parse_at(registry, text, depth)
 }
 
 /// Splits at commas into at most `max` parameters, the last of which takes the rest. A comma that stands alone is the character:
