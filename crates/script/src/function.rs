@@ -52,6 +52,16 @@ impl Function {
     }
 }
 
+/// How many rows there are in all groups.
+pub const fn count(groups: &[&'static [Function]]) -> usize {
+    let (mut sum, mut group) = (0, 0);
+    while group < groups.len() {
+        sum += groups[group].len();
+        group += 1;
+    }
+    sum
+}
+
 /// Joins the rows of several impl blocks of one module, at compile time: `N` is the sum of their lengths.
 pub const fn join<const N: usize>(groups: &[&'static [Function]]) -> [Function; N] {
     let mut all = [groups[0][0]; N];

@@ -58,8 +58,10 @@ static ROWS: std::sync::LazyLock<Vec<PseudoVariable>> = std::sync::LazyLock::new
     files.into_iter().chain(more).flatten().copied().collect()
 });
 
-const FUNCTIONS: [script::Function; PvModule::PV.len() + PvModule::PVX.len()] =
-    script::function::join(&[PvModule::PV, PvModule::PVX]);
+const GROUPS: &[&[script::Function]] =
+    &[PvModule::PV, PvModule::PVX_VARIABLES, PvModule::PVX_XAVP, PvModule::PVX_XAVU_XAVI];
+
+static FUNCTIONS: [script::Function; script::function::count(GROUPS)] = script::function::join(GROUPS);
 
 impl Module for PvModule {
     fn name(&self) -> &'static str {
