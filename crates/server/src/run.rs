@@ -137,7 +137,6 @@ struct Threads {
     rows: Vec<(String, i32)>,
     stop: Vec<Sender<()>>,
     ended: Receiver<()>,
-    working: usize,
 }
 
 impl Threads {
@@ -212,12 +211,7 @@ impl Threads {
         let watched = shared.clone();
         let tid = spawn("watch", move || worker::run_watch(&watched, &told, &standby))?;
         rows.push(("watch".to_owned(), tid));
-        Ok(Threads {
-            rows,
-            stop,
-            ended,
-            working: shared.stations.iter().filter(|s| s.socket.is_some()).count(),
-        })
+        Ok(Threads { rows, stop, ended })
     }
 
     fn add_control(&mut self, control: &Arc<Control>, core: &Arc<Core>) -> Result<(), String> {
@@ -241,7 +235,6 @@ impl Threads {
             match self.ended.recv_timeout(Duration::from_millis(50)) {
                 Err(RecvTimeoutError::Disconnected) => break,
                 _ if Instant::now() >= until => {
-                    tracing::warn!(target: "server", workers = self.working, "not all workers ended in time");
                     return false;
                 }
                 _ => {}
