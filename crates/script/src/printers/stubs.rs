@@ -33,7 +33,7 @@ pub fn stubs(registry: &Registry) -> String {
     for (object, functions) in &objects {
         let _ = write!(out, "\nclass _{object}:\n    \"\"\"`KSR.{object}`\"\"\"\n");
         if *object == "x" {
-            out.push_str("    class Exit(BaseException): ...\n    class Drop(BaseException): ...\n");
+            out.push_str("    class Exit(SystemExit): ...\n    class Drop(SystemExit): ...\n");
         }
         for f in functions.values() {
             function(&mut out, f, "    ");
