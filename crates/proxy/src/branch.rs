@@ -159,7 +159,7 @@ impl Proxy {
             self.counters().no_destination.inc();
             tracing::info!(target: "tm", call_id = %String::from_utf8_lossy(ctx.message.call_id()),
                 uri = %String::from_utf8_lossy(next_uri(ctx)), "next hop cannot be resolved: 478");
-            Unsent::Error(478, "Unresolvable destination")
+            Unsent::Error(478, "Unresolvable destination (478/TM)")
         })
     }
 

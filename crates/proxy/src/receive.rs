@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use message::{Edits, Fault, Message, Method, ParseError, Scheme, Transport, Uri, print};
+use message::{Edits, Fault, HeaderName, Message, Method, ParseError, Scheme, Uri, print};
 use script::{Inbound, Outbox, RouteContext, RouteKind, RunOutcome, Services};
 use transaction::{Hop, Input, Kind, Now, TransactionId};
 
@@ -129,8 +129,9 @@ impl Proxy {
             self.counters.bad_messages.inc();
         }
         tracing::debug!(target: "core", source = %inbound.source, code = fault.code, reason = fault.reason, "request refused");
-        // Without a readable Via there is nobody to answer; an ACK is never answered (RFC 3261 §17.1.1.3).
-        if message.method() == Method::Ack || message.via().is_err() {
+        // An ACK is never answered (RFC 3261 §17.1.1.3). A Via that cannot be read still shows that somebody waits: the answer goes to
+        // the sender.
+        if message.method() == Method::Ack || message.header(HeaderName::Via).is_none() {
             return self.counters.drop_requests.inc();
         }
         self.answer(outbox, message, inbound, false, fault.code, fault.reason.as_bytes(), b"");
@@ -250,7 +251,7 @@ fn check_request(message: &Message) -> Result<(), Fault> {
 pub(crate) fn reply_hop(message: &Message, inbound: Inbound, force_rport: bool) -> Hop {
     let port = match message.via() {
         Ok(via) if via.rport.is_some() || force_rport => inbound.source.port(),
-        Ok(via) => via.port.unwrap_or_else(|| via.transport.unwrap_or(Transport::Udp).default_port()),
+        Ok(via) => via.port.unwrap_or_else(|| inbound.transport.default_port()),
         Err(_) => inbound.source.port(),
     };
     let remote = SocketAddr::new(inbound.source.ip(), if port == 0 { inbound.source.port() } else { port });

@@ -94,7 +94,8 @@ impl Proxy {
             Unsent::Dropped => None,
             Unsent::Error(code, reason) => Some((code, reason)),
         };
-        -1
+        // Kamailio's t_relay gives the negative code.
+        ctx.error.map_or(-1, |(code, _)| -i64::from(code))
     }
 
     /// In a failure route new branches join the decision (serial forking): the Request-URI if the route changed it, and what

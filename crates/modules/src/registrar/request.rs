@@ -18,6 +18,8 @@ const fn bad(why: &'static str) -> Problem {
 
 impl Problem {
     pub const AOR: Problem = bad("Error while parsing AOR");
+    /// "If the address-of-record is not valid for the domain in the Request-URI, the registrar MUST send a 404" (RFC 3261 §10.3 step 5).
+    pub const NOT_OURS: Problem = Problem { code: 404, reason: "Not Found", why: "AOR of another scheme" };
     pub const CONTACT: Problem = bad("Contact parse error");
     pub const STAR_AND_MORE: Problem = bad("* used in contact and more than 1 contact");
     pub const STAR_EXPIRES: Problem = bad("* used in contact and expires is not zero");

@@ -129,6 +129,9 @@ impl Registrar {
     ) -> Result<i64, Problem> {
         let to = message.to().map_err(|_| Problem::AOR)?;
         let uri = Uri::parse(if uri.is_empty() { to.uri } else { uri }).map_err(|_| Problem::AOR)?;
+        if uri.scheme == message::Scheme::Other {
+            return Err(Problem::NOT_OURS);
+        }
         self.aor_of(&uri, &mut scratch.aor).map_err(|_| Problem::AOR)?;
         let domain = self.domains.open(table, &ctx.core.statistics).ok_or(Problem::NO_TABLE)?;
         let result = self.bind(ctx, message, flags, extensions, &domain, scratch);
