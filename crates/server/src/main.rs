@@ -24,6 +24,7 @@ mod run;
 mod settings;
 mod start;
 mod station;
+mod turnstile;
 mod worker;
 
 use std::process::ExitCode;

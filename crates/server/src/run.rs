@@ -18,6 +18,7 @@ use crate::privileges::{Identity, PidFile, work_in};
 use crate::rpc::{Running, ServerModule};
 use crate::start::Prepared;
 use crate::station::{Orphans, Station};
+use crate::turnstile::Turnstile;
 use crate::worker::{self, Counters, Ready, Shared, UdpWorker};
 use crate::{engine, log};
 
@@ -61,6 +62,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         proxy,
         counters: Counters::new(&core),
         core: core.clone(),
+        gates: sockets.iter().map(|_| Turnstile::default()).collect(),
         sockets,
         stations,
         orphans: Orphans::default(),
@@ -228,6 +230,7 @@ impl Threads {
     /// Stops reading and waits for the workers; false when some were still in a script. A second signal ends the process at once.
     fn end(mut self, shared: &Shared, signals: &mut Signals) -> bool {
         shared.closing.store(true, Ordering::Release);
+        shared.gates.iter().for_each(Turnstile::close);
         shared.sockets.iter().for_each(|s| s.close_reading());
         let until = Instant::now() + DRAIN;
         // Workers never send: the channel closes when the last of them has gone.

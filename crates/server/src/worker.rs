@@ -24,6 +24,7 @@ use transport::udp::{Receiver, Sender, Socket};
 use crate::clock;
 use crate::engine::Lazy;
 use crate::station::{Orphans, Station};
+use crate::turnstile::Turnstile;
 
 /// Datagrams read at a time. More would make the first reply of a batch wait longer.
 const BATCH: usize = 32;
@@ -48,6 +49,8 @@ pub struct Shared {
     pub core: Arc<Core>,
     /// Sockets, by [`SocketId`].
     pub sockets: Vec<Arc<Socket>>,
+    /// Who reads them, by [`SocketId`].
+    pub gates: Vec<Turnstile>,
     /// All workers, the timers last.
     pub stations: Vec<Arc<Station>>,
     /// Datagrams of stuck workers.
@@ -131,6 +134,7 @@ pub fn run_udp(
     let Some(side) = Side::new(shared, &me.station, engine, me.rank, index, &ready) else { return };
     drop(ready);
     let Some(socket) = shared.sockets.get(usize::from(me.socket.0)).cloned() else { return };
+    let Some(gate) = shared.gates.get(usize::from(me.socket.0)) else { return };
     let mut receiver = Receiver::new(BATCH);
     let mut out = Out::new();
     loop {
@@ -142,6 +146,10 @@ pub fn run_udp(
             side.engine.release();
             out.flush(shared, &me.station.outbox);
             me.station.set_waiting(true);
+        }
+        gate.enter(me.rank);
+        if shared.orphans.len() > 0 {
+            continue;
         }
         let read = receiver.receive(&socket);
         me.station.set_waiting(false);
@@ -155,8 +163,10 @@ pub fn run_udp(
             }
         };
         let n = arrivals.len();
+        gate.has_read(me.rank, n);
         let mut handled = 0;
         let mut now = clock::now();
+        let began = now.mono;
         let mut each = |i: usize| {
             let Some((source, local, bytes)) = arrivals.datagram(i) else { return };
             if bytes.is_empty() {
@@ -181,6 +191,7 @@ pub fn run_udp(
             }
             me.station.withdraw();
         }
+        gate.took(clock::now().mono.since(began), handled);
         side.engine.release();
         out.flush(shared, &me.station.outbox);
         shared.counters.received.add(handled as i64);
@@ -254,7 +265,7 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>, standby: &SyncSend
     let mut out = Out::new();
     let mut seen: Vec<(Option<u64>, u32)> = vec![(None, 0); shared.stations.len()];
     while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
-        for (station, (last, ticks)) in shared.stations.iter().zip(&mut seen) {
+        for (rank, (station, (last, ticks))) in (1..).zip(shared.stations.iter().zip(&mut seen)) {
             let message = station.in_message();
             if message.is_none() || message != *last {
                 (*last, *ticks) = (message, 0);
@@ -267,6 +278,9 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>, standby: &SyncSend
             if station.name == TIMER {
                 // Full when the second is at it, or stuck as well.
                 let _ = standby.try_send(());
+            }
+            if let Some(gate) = station.socket.and_then(|s| shared.gates.get(usize::from(s.0))) {
+                gate.leave(rank);
             }
             let orphans = station.take_over();
             if orphans.is_empty() && station.outbox.is_empty() {

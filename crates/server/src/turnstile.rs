@@ -1,0 +1,138 @@
+//! Who reads a socket: one worker at a time while the script is quick, all of them when it is not.
+//!
+//! With every worker blocked in `recvmmsg`, the system wakes a cold one for each datagram, though the busy one would be back in
+//! microseconds; batches stay at one and each datagram costs a wake-up. So one worker reads, and goes on reading; another joins when a
+//! batch shows that there is work for two, when the reader is stuck, or when messages take long (a script that waits for a database):
+//! then the gate stands open and all read, as many as there are.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// A batch of this size is work for two.
+const SHARE_FROM: usize = 8;
+/// Mean time per message above which reading in turn would cost more than it saves.
+const QUICK: Duration = Duration::from_micros(100);
+
+/// The gate of one socket.
+#[derive(Debug, Default)]
+pub struct Turnstile {
+    inside: Mutex<Inside>,
+    bell: Condvar,
+    open: AtomicBool,
+    mean_ns: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    reader: Option<i32>,
+    closing: bool,
+}
+
+impl Turnstile {
+    /// Waits until this worker (by its rank) may read.
+    pub fn enter(&self, rank: i32) {
+        if self.open.load(Ordering::Acquire) {
+            return;
+        }
+        let mut inside = self.inside();
+        while inside.reader.is_some_and(|r| r != rank)
+            && !inside.closing
+            && !self.open.load(Ordering::Acquire)
+        {
+            inside = self.bell.wait(inside).unwrap_or_else(|e| e.into_inner());
+        }
+        if inside.reader.is_none() {
+            inside.reader = Some(rank);
+        }
+    }
+    /// The worker has read so many datagrams: with enough of them it lets another in beside it.
+    pub fn has_read(&self, rank: i32, datagrams: usize) {
+        if datagrams >= SHARE_FROM {
+            self.leave(rank);
+        }
+    }
+    /// The worker reads no more for now: it is done, or stuck in a message.
+    pub fn leave(&self, rank: i32) {
+        let mut inside = self.inside();
+        if inside.reader == Some(rank) {
+            inside.reader = None;
+            drop(inside);
+            self.bell.notify_one();
+        }
+    }
+    /// The worker took this long for so many messages.
+    pub fn took(&self, time: Duration, messages: usize) {
+        if messages == 0 {
+            return;
+        }
+        let each = (time.as_nanos() / messages as u128).min(1 << 40) as u64;
+        // Workers may overwrite each other's mean: a sample less does not matter.
+        let mean = (self.mean_ns.load(Ordering::Relaxed) * 7 + each) / 8;
+        self.mean_ns.store(mean, Ordering::Relaxed);
+        let slow = mean > QUICK.as_nanos() as u64;
+        if slow != self.open.load(Ordering::Relaxed) {
+            let _inside = self.inside();
+            self.open.store(slow, Ordering::Release);
+            self.bell.notify_all();
+        }
+    }
+    /// The server stops: everybody may read what is left.
+    pub fn close(&self) {
+        self.inside().closing = true;
+        self.bell.notify_all();
+    }
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    fn waits(gate: &Arc<Turnstile>, rank: i32) -> std::sync::mpsc::Receiver<i32> {
+        let (send, receive) = channel();
+        let gate = gate.clone();
+        std::thread::spawn(move || {
+            gate.enter(rank);
+            let _ = send.send(rank);
+        });
+        receive
+    }
+
+    #[test]
+    fn one_reads_until_there_is_work_for_two() {
+        let gate = Arc::new(Turnstile::default());
+        gate.enter(1);
+        gate.enter(1);
+        let second = waits(&gate, 2);
+        gate.has_read(1, SHARE_FROM - 1);
+        assert!(second.try_recv().is_err());
+        gate.has_read(1, SHARE_FROM);
+        assert_eq!(second.recv(), Ok(2));
+        // The first waits its turn now, until the second leaves.
+        let first = waits(&gate, 1);
+        gate.leave(2);
+        assert_eq!(first.recv(), Ok(1));
+    }
+
+    #[test]
+    fn a_slow_script_opens_the_gate_and_a_quick_one_closes_it() {
+        let gate = Arc::new(Turnstile::default());
+        gate.enter(1);
+        let second = waits(&gate, 2);
+        gate.took(Duration::from_millis(5), 1);
+        assert_eq!(second.recv(), Ok(2));
+        gate.enter(3);
+        for _ in 0..100 {
+            gate.took(Duration::from_micros(20), 1);
+        }
+        let fourth = waits(&gate, 4);
+        assert!(fourth.try_recv().is_err());
+        gate.close();
+        assert_eq!(fourth.recv(), Ok(4));
+    }
+}
