@@ -25,22 +25,19 @@ struct Wanted {
 }
 
 impl Proxy {
-    /// Fires the timers that are due, shard by shard, and returns when the next one may be.
-    pub fn expire(&self, services: &Services<'_>, now: Now) -> Option<Timestamp> {
-        let mut next: Option<Timestamp> = None;
+    /// Fires the timers that are due, shard by shard.
+    pub fn expire(&self, services: &Services<'_>, now: Now) {
+        self.shards.forget_soonest();
         for number in self.shards.numbers() {
             let mut actions = Vec::new();
-            let at = self.shards.with(number, |shard| {
-                shard.expire(now.mono, &mut actions);
-                shard.next_timeout()
-            });
-            next = match (next, at) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+            self.shards.with(number, |shard| shard.expire(now.mono, &mut actions));
             self.perform(services, now, actions);
         }
-        next
+    }
+
+    /// No timer is due before; [`Timestamp::NEVER`] when none is running.
+    pub fn soonest(&self) -> Timestamp {
+        self.shards.soonest()
     }
 
     /// Does what comes out of a step, and what comes out of that.

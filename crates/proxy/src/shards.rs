@@ -2,9 +2,10 @@
 //! [`unlocked`] is asserted before every run of a script (the law that makes deadlock impossible).
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use transaction::{Counts, Shard, TransactionId};
+use transaction::{Counts, Shard, Timestamp, TransactionId};
 
 /// Power of two; with two dozen workers the chance to meet in one is small and a step takes well under a microsecond.
 const SHARDS: u32 = 64;
@@ -21,6 +22,8 @@ pub(crate) fn unlocked() -> bool {
 /// The shards behind their locks.
 pub(crate) struct Shards {
     shards: Vec<Mutex<Shard>>,
+    /// No timer is due before; lowered by every step, raised by [`Shards::expire`].
+    soonest: AtomicU64,
 }
 
 struct Guard<'a>(MutexGuard<'a, Shard>);
@@ -35,7 +38,7 @@ impl Shards {
     pub(crate) fn new(seed: u64, capacity: usize) -> Shards {
         let each = capacity.div_ceil(SHARDS as usize).max(1);
         let shards = (0..SHARDS).map(|n| Mutex::new(Shard::new(n, SHARDS, seed, each))).collect();
-        Shards { shards }
+        Shards { shards, soonest: AtomicU64::new(Timestamp::NEVER.0) }
     }
     /// Works on the shard of a request.
     pub(crate) fn of_request<R>(&self, call_id: &[u8], cseq: u32, f: impl FnOnce(&mut Shard) -> R) -> R {
@@ -62,7 +65,21 @@ impl Shards {
         DEPTH.set(DEPTH.get() + 1);
         // A panic inside a step poisons the lock; the shard's slab is still usable, and other calls go on.
         let mut guard = Guard(self.shards[index].lock().unwrap_or_else(|e| e.into_inner()));
-        f(&mut guard.0)
+        let result = f(&mut guard.0);
+        if let Some(next) = guard.0.next_timeout()
+            && next.0 < self.soonest.load(Ordering::Relaxed)
+        {
+            self.soonest.fetch_min(next.0, Ordering::SeqCst);
+        }
+        result
+    }
+    /// No timer is due before.
+    pub(crate) fn soonest(&self) -> Timestamp {
+        Timestamp(self.soonest.load(Ordering::SeqCst))
+    }
+    /// Before a round over all shards that finds the earliest timer anew.
+    pub(crate) fn forget_soonest(&self) {
+        self.soonest.store(Timestamp::NEVER.0, Ordering::SeqCst);
     }
     /// Sum over all shards.
     pub(crate) fn counts(&self) -> Counts {

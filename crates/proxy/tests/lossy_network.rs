@@ -29,7 +29,8 @@ impl ProxyNode {
         }
     }
     fn flush(&mut self, now: Now, out: &mut Vec<testkit::Datagram>) {
-        self.next.set(self.bench.proxy.expire(&self.services(), now));
+        self.bench.proxy.expire(&self.services(), now);
+        self.next.set(Some(self.bench.proxy.soonest()).filter(|at| *at != Timestamp::NEVER));
         let mut batch = script::outbox::Batch::default();
         self.bench.outbox.take(&mut batch);
         for (hop, d) in &batch.items {

@@ -1,7 +1,7 @@
 //! The running server: threads are started, signals are waited for, and everything is ended in order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::cli::RunArgs;
 use crate::ctl::Control;
 use crate::privileges::{Identity, PidFile, work_in};
 use crate::rpc::{Running, ServerModule};
+use crate::sleeper::Sleeper;
 use crate::start::Prepared;
 use crate::station::{Orphans, Station};
 use crate::turnstile::Turnstile;
@@ -67,6 +68,9 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         stations,
         orphans: Orphans::default(),
         closing: AtomicBool::new(false),
+        timer: Sleeper::default(),
+        timer_sleeps_until: AtomicU64::new(0),
+        watch: Sleeper::default(),
     });
 
     let mut threads = Threads::start(&shared, &engine)?;
@@ -249,6 +253,8 @@ impl Threads {
         }
         // The timer sends what it has and ends.
         self.stop.clear();
+        shared.timer.rouse();
+        shared.watch.rouse();
         true
     }
 }

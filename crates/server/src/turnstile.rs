@@ -2,15 +2,16 @@
 //!
 //! With every worker blocked in `recvmmsg`, the system wakes a cold one for each datagram, though the busy one would be back in
 //! microseconds; batches stay at one and each datagram costs a wake-up. So one worker reads, and goes on reading; another joins when a
-//! batch shows that there is work for two, when the reader is stuck, or when messages take long (a script that waits for a database):
+//! batch shows that there is work for two (it takes long, or the socket fills up faster than it is read), when the reader is stuck, or when messages take long (a script that waits for a database):
 //! then the gate stands open and all read, as many as there are.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// A batch of this size is work for two.
-const SHARE_FROM: usize = 8;
+/// Work in a batch that is worth the wake-up of another worker. Below it, the second of two workers on two processors shared with
+/// the peers costs more than it gives, and whoever is preempted in the middle of a batch delays it by a scheduler's slice.
+const WORTH_SHARING: Duration = Duration::from_micros(500);
 /// Mean time per message above which reading in turn would cost more than it saves.
 const QUICK: Duration = Duration::from_micros(100);
 
@@ -20,6 +21,8 @@ pub struct Turnstile {
     inside: Mutex<Inside>,
     bell: Condvar,
     open: AtomicBool,
+    /// Whether the last batch was as big as one can be.
+    full: AtomicBool,
     mean_ns: AtomicU64,
 }
 
@@ -46,9 +49,13 @@ impl Turnstile {
             inside.reader = Some(rank);
         }
     }
-    /// The worker has read so many datagrams: with enough of them it lets another in beside it.
-    pub fn has_read(&self, rank: i32, datagrams: usize) {
-        if datagrams >= SHARE_FROM {
+    /// The worker has read so many datagrams; `full` when more may be waiting. It lets another in beside it when they are work for two:
+    /// long in themselves, or the second full batch on end.
+    pub fn has_read(&self, rank: i32, datagrams: usize, full: bool) {
+        let behind = self.full.load(Ordering::Relaxed) && full;
+        self.full.store(full, Ordering::Relaxed);
+        let work = self.mean_ns.load(Ordering::Relaxed).saturating_mul(datagrams as u64);
+        if behind || work >= WORTH_SHARING.as_nanos() as u64 {
             self.leave(rank);
         }
     }
@@ -109,14 +116,30 @@ mod tests {
         gate.enter(1);
         gate.enter(1);
         let second = waits(&gate, 2);
-        gate.has_read(1, SHARE_FROM - 1);
+        gate.has_read(1, 32, true);
+        gate.has_read(1, 31, false);
+        gate.has_read(1, 32, true);
         assert!(second.try_recv().is_err());
-        gate.has_read(1, SHARE_FROM);
+        gate.has_read(1, 32, true);
         assert_eq!(second.recv(), Ok(2));
         // The first waits its turn now, until the second leaves.
         let first = waits(&gate, 1);
         gate.leave(2);
         assert_eq!(first.recv(), Ok(1));
+    }
+
+    #[test]
+    fn a_few_messages_that_take_long_are_work_for_two() {
+        let gate = Arc::new(Turnstile::default());
+        gate.enter(1);
+        let second = waits(&gate, 2);
+        for _ in 0..50 {
+            gate.took(Duration::from_micros(800), 10);
+        }
+        gate.has_read(1, 3, false);
+        assert!(second.try_recv().is_err());
+        gate.has_read(1, 10, false);
+        assert_eq!(second.recv(), Ok(2));
     }
 
     #[test]

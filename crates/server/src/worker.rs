@@ -2,27 +2,30 @@
 //!
 //! ```text
 //! worker   recvmmsg -> claim one -> proxy.receive -> ... -> sendmmsg
-//! timer    every 10 ms: proxy.expire; every second: Module::tick
+//! timer    proxy.expire when something is due, at most every 10 ms; every second: Module::tick
 //! timer-2  proxy.expire while the timer is stuck in a failure route
-//! watch    every 10 ms: a worker in one message for 20 ms? send what it printed, hand on what it has read
+//! watch    every 10 ms while there is work: a worker in one message for 20 ms? send what it printed, hand on what it has read
 //! ```
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver as ChannelReceiver, RecvTimeoutError, Sender as ChannelSender, SyncSender};
+use std::sync::mpsc::{
+    Receiver as ChannelReceiver, RecvTimeoutError, Sender as ChannelSender, SyncSender, TryRecvError,
+};
 use std::time::Duration;
 
 use message::Transport;
 use proxy::Proxy;
 use script::outbox::Batch;
 use script::{Core, Inbound, Outbox, ScriptEngine, Services, Statistic, WorkerState};
-use transaction::{Now, SocketId};
+use transaction::{Now, SocketId, Timestamp};
 use transport::udp::{Receiver, Sender, Socket};
 
 use crate::clock;
 use crate::engine::Lazy;
+use crate::sleeper::Sleeper;
 use crate::station::{Orphans, Station};
 use crate::turnstile::Turnstile;
 
@@ -34,6 +37,10 @@ const CLOCK_EVERY: usize = 8;
 pub const TICK: Duration = Duration::from_millis(10);
 /// Ticks in one message after which a worker counts as stuck.
 const STUCK_TICKS: u32 = 2;
+/// Ticks without a message in work after which the watch goes to sleep.
+const QUIET_TICKS: u32 = 4;
+/// The longest sleep of timer and watch: modules tick once a second.
+const SECOND: Duration = Duration::from_secs(1);
 /// Name of the timer's station.
 pub const TIMER: &str = "timer";
 /// Name of the second timer's station.
@@ -57,6 +64,12 @@ pub struct Shared {
     pub orphans: Orphans,
     /// Set once: read no more.
     pub closing: AtomicBool,
+    /// The timer's sleep, and the time until which it lasts.
+    pub timer: Sleeper,
+    /// See [`Shared::timer`]; 0 while it is awake.
+    pub timer_sleeps_until: AtomicU64,
+    /// The watch's sleep.
+    pub watch: Sleeper,
     /// Counters.
     pub counters: Counters,
 }
@@ -163,7 +176,8 @@ pub fn run_udp(
             }
         };
         let n = arrivals.len();
-        gate.has_read(me.rank, n);
+        gate.has_read(me.rank, n, n == BATCH);
+        shared.watch.rouse();
         let mut handled = 0;
         let mut now = clock::now();
         let began = now.mono;
@@ -194,6 +208,9 @@ pub fn run_udp(
         gate.took(clock::now().mono.since(began), handled);
         side.engine.release();
         out.flush(shared, &me.station.outbox);
+        if shared.proxy.soonest().0 < shared.timer_sleeps_until.load(Ordering::Relaxed) {
+            shared.timer.rouse();
+        }
         shared.counters.received.add(handled as i64);
         if handled == 0 && shared.closing.load(Ordering::Acquire) {
             return;
@@ -214,8 +231,19 @@ pub fn run_timer(
     drop(ready);
     let mut out = Out::new();
     let mut second = 0;
+    // Not oftener than every tick, then as long as nothing is due.
     while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
+        let begin = clock::now().mono;
+        let until = Timestamp((second + 1) * 1_000_000_000).min(shared.proxy.soonest());
+        if begin < until {
+            shared.timer_sleeps_until.store(until.0, Ordering::SeqCst);
+            shared.timer.sleep(until.since(begin).min(SECOND), || {
+                shared.proxy.soonest() >= until && !matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
+            });
+            shared.timer_sleeps_until.store(0, Ordering::Relaxed);
+        }
         let now = clock::now();
+        shared.watch.rouse();
         station.step();
         side.guarded(None, || {
             shared.proxy.expire(&side.services(), now);
@@ -264,7 +292,17 @@ pub fn run_standby(
 pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>, standby: &SyncSender<()>) {
     let mut out = Out::new();
     let mut seen: Vec<(Option<u64>, u32)> = vec![(None, 0); shared.stations.len()];
+    let mut quiet = 0;
+    let nobody_works = || shared.stations.iter().all(|s| s.in_message().is_none());
     while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
+        quiet = if nobody_works() && shared.orphans.len() == 0 { quiet + 1 } else { 0 };
+        if quiet >= QUIET_TICKS {
+            shared.watch.sleep(SECOND, || {
+                nobody_works() && !matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
+            });
+            quiet = 0;
+            continue;
+        }
         for (rank, (station, (last, ticks))) in (1..).zip(shared.stations.iter().zip(&mut seen)) {
             let message = station.in_message();
             if message.is_none() || message != *last {
