@@ -1,4 +1,5 @@
-//! Sending: batches in runs of one socket; what the kernel refuses is counted and the rest still goes out.
+//! Sending: batches in runs of one socket, in them what goes to one peer together (it is cheaper that way); the order for each peer is
+//! kept. What the kernel refuses is counted and the rest still goes out.
 
 use std::io;
 use std::net::SocketAddr;
@@ -48,7 +49,7 @@ impl Sender {
         Sender { ring: SendRing::new(slots.max(1)) }
     }
 
-    /// Sends all datagrams in order. `sockets` are indexed by [`SocketId`]; `failed` is told of each datagram that did not leave.
+    /// Sends all datagrams, those for one peer in order. `sockets` are indexed by [`SocketId`]; `failed` is told of each datagram that did not leave.
     pub fn send<'a>(
         &mut self,
         sockets: &[impl AsRef<Socket>],
@@ -79,7 +80,7 @@ impl Sender {
         &mut self,
         sockets: &[impl AsRef<Socket>],
         id: SocketId,
-        mut run: &[(SocketAddr, &[u8])],
+        run: &[(SocketAddr, &[u8])],
         counts: &mut SendCounts,
         failed: &mut impl FnMut(SocketAddr, &io::Error),
     ) {
@@ -89,6 +90,8 @@ impl Sender {
             counts.unreachable += run.len() as u64;
             return;
         };
+        let mut grouped = [(SocketAddr::V4(UNSET), &[] as &[u8]); RUN];
+        let mut run = by_peer(run, &mut grouped).unwrap_or(run);
         let mut waited = false;
         while let Some(((to, _), rest)) = run.split_first() {
             let error = match self.ring.send(socket.fd(), run) {
@@ -123,6 +126,48 @@ impl Sender {
     }
 }
 
+/// Puts what goes to one peer together, in its order; `None` when that changes nothing or there are too many peers for it to pay.
+fn by_peer<'r, 'a>(
+    run: &[(SocketAddr, &'a [u8])],
+    into: &'r mut [(SocketAddr, &'a [u8]); RUN],
+) -> Option<&'r [(SocketAddr, &'a [u8])]> {
+    let mut peers = [(SocketAddr::V4(UNSET), 0usize); PEERS];
+    let mut known = 0;
+    let mut of = [0u8; RUN];
+    let mut mixed = false;
+    let mut last = 0;
+    for ((to, _), of) in run.iter().zip(&mut of) {
+        let seen = peers.get(..known)?.iter().position(|(peer, _)| peer == to);
+        let peer = match seen {
+            Some(peer) => peer,
+            None => {
+                peers.get_mut(known)?.0 = *to;
+                known += 1;
+                known - 1
+            }
+        };
+        mixed |= peer < last;
+        last = peer;
+        *of = peer as u8;
+        peers.get_mut(peer)?.1 += 1;
+    }
+    if !mixed {
+        return None;
+    }
+    let mut next = 0;
+    for (_, count) in &mut peers {
+        (*count, next) = (next, next + *count);
+    }
+    for (datagram, of) in run.iter().zip(&of) {
+        let place = &mut peers.get_mut(usize::from(*of))?.1;
+        *into.get_mut(*place)? = *datagram;
+        *place += 1;
+    }
+    into.get(..run.len())
+}
+
+/// Peers told apart in a run.
+const PEERS: usize = 8;
 /// Datagrams collected per system call.
 const RUN: usize = 64;
 const UNSET: std::net::SocketAddrV4 = std::net::SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0);
@@ -185,6 +230,54 @@ mod tests {
         for b in &bytes {
             assert_eq!(take(&peer), b);
         }
+    }
+
+    #[test]
+    fn neighbours_of_one_length_arrive_each_for_itself() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let s = Socket::bind(address.parse().unwrap(), &Options::default()).unwrap();
+            let peers: Vec<UdpSocket> = (0..2).map(|_| UdpSocket::bind(address).unwrap()).collect();
+            let mut sent: [Vec<Vec<u8>>; 2] = Default::default();
+            let mut batch = Vec::new();
+            // Runs of one length, a shorter one at the end of a run, a longer one after it, another peer in between, and more bytes than
+            // one message holds.
+            for (n, (peer, length)) in [(0, 500); 40]
+                .into_iter()
+                .chain([(0, 300), (1, 300), (0, 300), (0, 900), (0, 900)])
+                .chain([(1, 30_000); 4])
+                .enumerate()
+            {
+                sent[peer].push(vec![n as u8; length]);
+                batch.push((peer, n, length));
+            }
+            let bytes: Vec<Vec<u8>> = batch.iter().map(|(_, n, length)| vec![*n as u8; *length]).collect();
+            let datagrams = batch
+                .iter()
+                .zip(&bytes)
+                .map(|((peer, ..), b)| (SocketId(0), peers[*peer].local_addr().unwrap(), b.as_slice()));
+            let counts = Sender::new(64).send(&[s], datagrams, |_, e| panic!("{e}"));
+            assert_eq!(counts.sent, batch.len() as u64);
+            for (peer, sent) in peers.iter().zip(&sent) {
+                for b in sent {
+                    assert!(take(peer) == *b);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_to_one_peer_goes_together_in_its_order() {
+        let peer = |n: u16| SocketAddr::from(([127, 0, 0, 1], n));
+        let bytes: Vec<[u8; 1]> = (0..64u8).map(|n| [n]).collect();
+        let run = |peers: &[u16]| -> Vec<(SocketAddr, &[u8])> {
+            peers.iter().zip(&bytes).map(|(p, b)| (peer(*p), b.as_slice())).collect()
+        };
+        let mut into = [(peer(0), &[] as &[u8]); RUN];
+        let grouped = by_peer(&run(&[1, 2, 1, 3, 2, 1]), &mut into).unwrap();
+        let order: Vec<(u16, u8)> = grouped.iter().map(|(to, b)| (to.port(), b[0])).collect();
+        assert_eq!(order, [(1, 0), (1, 2), (1, 5), (2, 1), (2, 4), (3, 3)]);
+        assert!(by_peer(&run(&[1, 1, 2, 2, 3]), &mut into).is_none());
+        assert!(by_peer(&run(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 1]), &mut into).is_none());
     }
 
     #[test]

@@ -139,11 +139,24 @@ impl ReceiveRing {
     }
 }
 
+/// Most datagrams the kernel cuts out of one message (`UDP_MAX_SEGMENTS` of Linux before 6.2).
+const SEGMENTS: usize = 64;
+/// Most bytes of one message before it is cut: what an IPv6 datagram holds.
+const SEGMENTED: usize = 65_487;
+
 /// Memory for one `sendmmsg`; the bytes themselves are lent for the call.
+///
+/// Neighbours of one length for one peer travel down the kernel's stack as one message, which it cuts where it would otherwise have
+/// queued each (`UDP_SEGMENT`, udp(7)).
 pub(super) struct SendRing {
     names: Box<[libc::sockaddr_storage]>,
     vectors: Box<[libc::iovec]>,
+    controls: Box<[Control]>,
     headers: Box<[libc::mmsghdr]>,
+    /// Datagrams behind each header.
+    counts: Box<[usize]>,
+    /// Longest datagrams that the kernel was not seen to refuse to cut; 0 when it cuts none.
+    longest: usize,
 }
 
 // SAFETY: `headers` points only into boxes the ring owns; `vectors` point at lent bytes only during `send`, which sets every entry it
@@ -165,7 +178,15 @@ impl SendRing {
                 h
             })
             .collect();
-        SendRing { names, vectors, headers }
+        let controls = vec![Control([0; CONTROL]); slots].into_boxed_slice();
+        SendRing {
+            names,
+            vectors,
+            controls,
+            headers,
+            counts: vec![1; slots].into_boxed_slice(),
+            longest: usize::MAX,
+        }
     }
 
     /// Slots.
@@ -175,24 +196,94 @@ impl SendRing {
 
     /// Sends these datagrams in order without blocking; returns how many the kernel took (at least one) or why it refused the first.
     pub(super) fn send(&mut self, fd: RawFd, datagrams: &[(SocketAddr, &[u8])]) -> io::Result<usize> {
-        let n = datagrams.len().min(self.headers.len());
-        for (i, (to, bytes)) in datagrams.iter().take(n).enumerate() {
-            self.headers[i].msg_hdr.msg_namelen = encode(to, &mut self.names[i]);
-            self.vectors[i] =
-                libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-        }
-        // SAFETY: the first `n` headers point at names and vectors owned by `self`, and those at bytes borrowed for the call; the
-        // kernel only reads them (and writes `msg_len`).
+        let headers = self.fill(datagrams);
+        // SAFETY: the first `headers` headers point at names, vectors and controls owned by `self`, and those at bytes borrowed for the
+        // call; the kernel only reads them (and writes `msg_len`).
         let sent = unsafe {
             libc::sendmmsg(
                 fd,
                 self.headers.as_mut_ptr(),
-                n as u32,
+                headers as u32,
                 (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
             )
         };
-        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
+        if sent >= 0 {
+            return Ok(self.counts.iter().take(sent as usize).sum());
+        }
+        let error = io::Error::last_os_error();
+        if let (Some(2..), Some((_, first))) = (self.counts.first(), datagrams.first()) {
+            self.longest = match error.raw_os_error() {
+                // Longer than the MTU of a route: such are sent each alone, to be fragmented.
+                Some(libc::EINVAL | libc::EMSGSIZE) => first.len().saturating_sub(1),
+                // A device that computes no checksums, or an old kernel.
+                Some(libc::EIO | libc::ENOPROTOOPT | libc::EOPNOTSUPP) => 0,
+                _ => return Err(error),
+            };
+            return self.send(fd, datagrams);
+        }
+        Err(error)
     }
+
+    /// Points headers at datagrams; how many headers.
+    fn fill(&mut self, datagrams: &[(SocketAddr, &[u8])]) -> usize {
+        let n = datagrams.len().min(self.headers.len());
+        for ((_, bytes), vector) in datagrams.iter().take(n).zip(&mut self.vectors) {
+            *vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        }
+        let (mut headers, mut first) = (0, 0);
+        while let Some((to, bytes)) = datagrams.get(first).filter(|_| first < n) {
+            let count = if bytes.len() <= self.longest { alike(&datagrams[first..n]) } else { 1 };
+            let header = &mut self.headers[headers].msg_hdr;
+            header.msg_namelen = encode(to, &mut self.names[headers]);
+            header.msg_iov = ptr::from_mut(&mut self.vectors[first]);
+            header.msg_iovlen = count as _;
+            if count > 1 {
+                header.msg_controllen = segment_size(&mut self.controls[headers], bytes.len() as u16);
+                header.msg_control = ptr::from_mut(&mut self.controls[headers]).cast();
+            } else {
+                header.msg_control = ptr::null_mut();
+                header.msg_controllen = 0;
+            }
+            self.counts[headers] = count;
+            headers += 1;
+            first += count;
+        }
+        headers
+    }
+}
+
+/// How many of the first datagrams go to one peer and have one length; the last of them may be shorter.
+fn alike(datagrams: &[(SocketAddr, &[u8])]) -> usize {
+    let Some(((to, first), rest)) = datagrams.split_first() else { return 0 };
+    let length = first.len();
+    let most = SEGMENTS.min(SEGMENTED / length.max(1));
+    let mut count = 1;
+    for (peer, bytes) in rest {
+        if count >= most || peer != to || bytes.len() > length || bytes.is_empty() || length == 0 {
+            break;
+        }
+        count += 1;
+        if bytes.len() < length {
+            break;
+        }
+    }
+    count
+}
+
+/// Writes the ancillary data that asks for segments of this size; its length.
+fn segment_size(control: &mut Control, size: u16) -> usize {
+    // SAFETY: these macros only compute with sizes.
+    let (header_length, space) = unsafe { (libc::CMSG_LEN(2), libc::CMSG_SPACE(2)) };
+    let header = libc::cmsghdr {
+        cmsg_len: header_length as _,
+        cmsg_level: libc::SOL_UDP,
+        cmsg_type: libc::UDP_SEGMENT,
+    };
+    let data = header_length as usize - 2;
+    // SAFETY: the control buffer is aligned for and longer than a `cmsghdr`, whose bytes may be anything.
+    unsafe { ptr::from_mut(control).cast::<libc::cmsghdr>().write(header) };
+    control.0[data..data + 2].copy_from_slice(&size.to_ne_bytes());
+    space as usize
 }
 
 /// Waits until the socket takes datagrams again; false after `milliseconds`.
