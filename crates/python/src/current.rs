@@ -27,6 +27,13 @@ pub(crate) fn worker() -> *const Worker {
     WORKER.get()
 }
 
+/// The rank of the worker attached on this thread.
+pub(crate) fn rank() -> Option<i32> {
+    let worker = worker();
+    // SAFETY: a worker takes its pointer back before it goes.
+    (!worker.is_null()).then(|| unsafe { (*worker).rank() })
+}
+
 /// Makes `worker` this thread's worker; gives the one before.
 pub(crate) fn set_worker(worker: *const Worker) -> *const Worker {
     WORKER.replace(worker)

@@ -11,7 +11,7 @@ use crate::ffi::{Attached, Object};
 use crate::interpreter::{self, Interpreter, ThreadState};
 use crate::load::{self, Failure, Loaded};
 use crate::worker::{Parts, Worker};
-use crate::{Interpreters, Settings, check, ksr};
+use crate::{Interpreters, Settings, check, ksr, threads};
 
 /// Which interpreters the workers use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub(crate) fn load(mut settings: Settings, core: Arc<Core>) -> Result<Arc<dyn Sc
     // Tracebacks show the script's lines wherever the process goes later (`-w`).
     settings.script = std::path::absolute(&settings.script).unwrap_or(settings.script);
     let main = interpreter::start(&settings.script)?;
+    threads::set_mode(settings.threads_mode);
     ksr::bind(&core);
     let survey = check::survey(main, &settings.script, &source).ok();
     let (mode, why, loaded) = choose(main, &settings, &source).map_err(|failure| error(failure.message))?;
@@ -283,6 +284,9 @@ impl ScriptEngine for Shared {
             "threads_mode": e.settings.threads_mode,
             "workers": e.workers.lock().unwrap_or_else(|p| p.into_inner()).len(),
         })
+    }
+    fn rpc_threads(&self) -> Json {
+        threads::report(self.0.settings.threads_mode)
     }
     fn rpc_callbacks(&self) -> Json {
         let workers = self.0.workers.lock().unwrap_or_else(|p| p.into_inner()).clone();

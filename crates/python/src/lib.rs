@@ -10,6 +10,7 @@
 //! | `worker`, `current` | a worker: attach once per batch, run callbacks; what this thread is doing |
 //! | `ksr`, `convert`, `literals` | the `KSR` module: one C function over the registry's rows; values; parsed literals |
 //! | `msg`, `outside` | the `msg` object; KSR functions where there is no message |
+//! | `threads`, `guards.py` | threads of the script, held or listed; what a script may not do to the process |
 //! | `callbacks`, `exceptions` | counters per callback; tracebacks |
 //! | `check` | what a script uses, by its syntax tree |
 //! | `ffi` | owned references and the proof of being attached |
@@ -34,6 +35,7 @@ mod literals;
 mod load;
 mod msg;
 mod outside;
+mod threads;
 mod worker;
 
 pub use check::{Problem, Report};
@@ -100,8 +102,7 @@ pub struct Settings {
     pub script: PathBuf,
     /// `interpreters`.
     pub interpreters: Interpreters,
-    /// `threads_mode`, 0 or 1; others are refused by [`load`]. Accepted and shown, not enforced yet: in both modes threads of the
-    /// script run while no worker holds their interpreter, which a worker never does while it waits for datagrams.
+    /// `threads_mode`: 0, threads of the script are held, they make no progress; 1, they run. Others are refused by [`load`].
     pub threads_mode: i64,
     /// `on_exception`.
     pub on_exception: OnException,

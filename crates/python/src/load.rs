@@ -10,7 +10,7 @@ use pyo3_ffi as c;
 use crate::exceptions::Exception;
 use crate::ffi::{Attached, Object};
 use crate::interpreter::{Interpreter, ThreadState};
-use crate::{Flavour, Settings};
+use crate::{Flavour, Settings, threads};
 
 /// A script that is ready in an interpreter.
 pub(crate) struct Loaded {
@@ -57,6 +57,8 @@ fn load_attached(
     source: &[u8],
 ) -> Result<Loaded, Failure> {
     let script = settings.script.display();
+    threads::guard(py, settings.threads_mode)
+        .map_err(|exception| Failure::new(format!("guards: {}", exception.traceback(py))))?;
     let (module, ksr) = import(py, &settings.script, source).map_err(|exception| Failure {
         message: if is_syntax_error(py, &exception) {
             syntax_error(py, &exception)

@@ -87,6 +87,11 @@ impl Worker {
         })
     }
 
+    /// Its `child_init` rank.
+    pub fn rank(&self) -> i32 {
+        self.counters.rank
+    }
+
     /// Whether an outer callback of this worker is in the middle of a KSR function.
     pub fn is_nested(&self) -> bool {
         self.depth.get() > 1

@@ -151,6 +151,8 @@ pub trait ScriptEngine: Send + Sync {
     fn rpc_engine(&self) -> serde_json::Value;
     /// For `kemi.callbacks`: calls, time in script, time waiting for the interpreter, exceptions, longest.
     fn rpc_callbacks(&self) -> serde_json::Value;
+    /// For `kemi.threads`: threads the script started, running or held.
+    fn rpc_threads(&self) -> serde_json::Value;
 }
 
 /// One worker's side of the engine. Not `Send`: it lives and dies on its thread. Reentrant: a KSR function may cause a nested run.

@@ -258,6 +258,11 @@ const COMMANDS: &[RpcCommand] = &[
         call: |m, _, _, _| Ok(running(m)?.engine.rpc_callbacks()),
     },
     RpcCommand {
+        name: "kemi.threads",
+        doc: "Threads the script started: name, the worker (its rank) whose callback started it, where, running or held (threads_mode 0).",
+        call: |m, _, _, _| Ok(running(m)?.engine.rpc_threads()),
+    },
+    RpcCommand {
         name: "app_python.api_list",
         doc: "Every function a script can call, with its parameters and return type.",
         call: |_, core, _, _| {
