@@ -124,6 +124,56 @@ fn a_blocking_function_lets_others_run() {
 }
 
 #[test]
+fn a_message_that_another_thread_keeps_is_not_used_again() {
+    let text = r#"
+import KSR, sys, threading
+sys.setswitchinterval(1e-5)
+current = None
+kept = []
+again = False
+
+class Handler:
+    def ksr_request_route(self, msg):
+        global current, again
+        again = again or any(msg is other for other in kept)
+        current = msg
+        KSR.is_INVITE()
+        current = None
+        return len(kept)
+
+    def verdict(self, msg):
+        return -1 if again else 1
+
+def keep():
+    while len(kept) < 200:
+        msg = current
+        if msg is not None and not (kept and kept[-1] is msg):
+            kept.append(msg)
+
+def mod_init():
+    threading.Thread(target=keep, daemon=True).start()
+    return Handler()
+"#;
+    for mode in modes() {
+        let server = Server::mode(text, mode);
+        let kept = finish("a thread that keeps messages", move || {
+            let station = server.station(1);
+            loop {
+                station.worker.attach();
+                // The interpreter is not given away in this batch but for Python's own switching.
+                let kept = (0..50).map(|_| station.run("ksr_request_route", INVITE).outcome).last();
+                station.worker.detach();
+                match kept {
+                    Some(RunOutcome::Returned(kept)) if kept < 200 => {}
+                    kept => return (kept, station.run("verdict", INVITE).outcome),
+                }
+            }
+        });
+        assert_eq!(kept, (Some(RunOutcome::Returned(200)), RunOutcome::Returned(1)), "{mode:?}");
+    }
+}
+
+#[test]
 fn come_and_go() {
     for mode in modes() {
         let server = Arc::new(Server::mode(SCRIPT, mode));
