@@ -131,21 +131,28 @@ sys.setswitchinterval(1e-5)
 current = None
 kept = []
 again = False
+stop = False
+runs = 0
 
 class Handler:
     def ksr_request_route(self, msg):
-        global current, again
+        global current, again, runs
+        runs += 1
         again = again or any(msg is other for other in kept)
+        before = len(kept)
         current = msg
-        KSR.is_INVITE()
+        # The other times it is chance whether the thread gets it, and when.
+        while runs % 10 == 0 and len(kept) == before:
+            pass
         current = None
-        return len(kept)
 
     def verdict(self, msg):
-        return -1 if again else 1
+        global stop
+        stop = True
+        return -1 if again else len(kept)
 
 def keep():
-    while len(kept) < 200:
+    while not stop:
         msg = current
         if msg is not None and not (kept and kept[-1] is msg):
             kept.append(msg)
@@ -156,20 +163,18 @@ def mod_init():
 "#;
     for mode in modes() {
         let server = Server::mode(text, mode);
-        let kept = finish("a thread that keeps messages", move || {
+        let verdict = finish("a thread that keeps messages", move || {
             let station = server.station(1);
-            loop {
-                station.worker.attach();
-                // The interpreter is not given away in this batch but for Python's own switching.
-                let kept = (0..50).map(|_| station.run("ksr_request_route", INVITE).outcome).last();
-                station.worker.detach();
-                match kept {
-                    Some(RunOutcome::Returned(kept)) if kept < 200 => {}
-                    kept => return (kept, station.run("verdict", INVITE).outcome),
+            for i in 0..1000 {
+                if i % 50 == 0 {
+                    station.worker.detach();
+                    station.worker.attach();
                 }
+                assert_eq!(station.run("ksr_request_route", INVITE).outcome, RunOutcome::Returned(1));
             }
+            station.run("verdict", INVITE).outcome
         });
-        assert_eq!(kept, (Some(RunOutcome::Returned(200)), RunOutcome::Returned(1)), "{mode:?}");
+        assert!(matches!(verdict, RunOutcome::Returned(100..)), "{mode:?}: {verdict:?}");
     }
 }
 
