@@ -6,11 +6,13 @@ BUILD_PACKAGES = gcc pkg-config python3 python3-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) sip-tester kamailio kamailio-python3-modules
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help run build test check lint generate fuzz bench conformance deps build-deps test-deps
+.PHONY: help run build test test-python test-freethreaded check lint generate fuzz bench conformance deps build-deps test-deps
 
 help:
 	@echo 'make run          build and start the server on udp:127.0.0.1:5060 (CONFIG=file for another configuration)'
 	@echo 'make test         all tests, with SIPp and the packaged Kamailio against the running server'
+	@echo 'make test-python  the Python engine on another Python (PYTHON=/path/to/python)'
+	@echo 'make test-freethreaded  the same on a free-threaded Python 3.13, which is built first'
 	@echo 'make check        does it compile, everywhere'
 	@echo 'make lint         formatting, clippy, generated pages up to date'
 	@echo 'make generate     print docs/generated and docs/coverage.md anew from the declarations'
@@ -28,6 +30,13 @@ build: build-deps
 test: test-deps
 	$(CARGO) build --locked -p trunkline-server
 	$(CARGO) test --locked --workspace
+	@python=$$(.ci/newer-python) && if [ -n "$$python" ]; then CARGO='$(CARGO)' .ci/test-python "$$python" engine; fi
+
+test-python: build-deps
+	@CARGO='$(CARGO)' .ci/test-python '$(PYTHON)'
+
+test-freethreaded: build-deps
+	@python=$$(.ci/freethreaded) && CARGO='$(CARGO)' .ci/test-python "$$python"
 
 check: build-deps
 	$(CARGO) check --locked --workspace --all-targets

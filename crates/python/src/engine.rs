@@ -11,7 +11,7 @@ use crate::ffi::{Attached, Object};
 use crate::interpreter::{self, Interpreter, ThreadState};
 use crate::load::{self, Failure, Loaded};
 use crate::worker::{Parts, Worker};
-use crate::{Interpreters, Settings, check, ksr, threads};
+use crate::{Interpreters, Settings, check, gil, ksr, threads};
 
 /// Which interpreters the workers use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,6 +227,16 @@ impl Engine {
         ))
     }
 
+    /// Why these interpreters; what is loaded later can take their advantage away.
+    fn why(&self) -> String {
+        match gil::switched_on() {
+            Some(reason) => {
+                format!("{}, but {reason} switched the global lock on: callbacks take turns", self.why)
+            }
+            None => self.why.clone(),
+        }
+    }
+
     fn mode_name(&self) -> &'static str {
         match self.mode {
             Mode::Shared => "shared",
@@ -245,11 +255,12 @@ impl ScriptEngine for Shared {
     fn describe(&self) -> String {
         let e = &self.0;
         format!(
-            "Python {} routes with {}; interpreters {} ({}); threads_mode {}",
+            "Python {}{} routes with {}; interpreters {} ({}); threads_mode {}",
             interpreter::full_version(),
+            if interpreter::FREE_THREADED { " free-threaded" } else { "" },
             e.settings.script.display(),
             e.mode_name(),
-            e.why,
+            e.why(),
             e.settings.threads_mode
         )
     }
@@ -270,15 +281,14 @@ impl ScriptEngine for Shared {
             "engine": "python",
             "version": interpreter::full_version(),
             "build": interpreter::build(),
-            "gil": if interpreter::FREE_THREADED {
-                "free-threaded"
-            } else if e.mode == Mode::PerWorker {
-                "one per worker"
-            } else {
-                "one for all workers"
+            "gil": match (gil::switched_on(), e.mode) {
+                (Some(reason), _) => format!("free-threaded, but switched on by {reason}"),
+                (None, _) if interpreter::FREE_THREADED => "free-threaded".into(),
+                (None, Mode::PerWorker) => "one per worker".into(),
+                (None, Mode::Shared) => "one for all workers".into(),
             },
             "interpreters": e.mode_name(),
-            "why": e.why,
+            "why": e.why(),
             "script": e.settings.script.display().to_string(),
             "callbacks": e.found,
             "threads_mode": e.settings.threads_mode,

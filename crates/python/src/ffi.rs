@@ -84,6 +84,25 @@ impl Object {
         Object(self.0)
     }
 
+    /// Whether nobody else has a reference: what nobody has, nobody can get. `self` was made by this thread.
+    pub fn is_only_reference(&self, _: Attached<'_>) -> bool {
+        // SAFETY: a live object. Free-threaded builds count references made by the object's thread apart from those made by others,
+        // and cannot be asked for both in one step, so their sum proves nothing. What is asked here is CPython's own rule: a reference
+        // of another thread was either made by this one, then the first count is more than one, or by another, then the second
+        // is not zero; and when the two were merged the second has a flag.
+        #[cfg(Py_GIL_DISABLED)]
+        unsafe {
+            use std::sync::atomic::Ordering::Relaxed;
+            let object = self.as_ptr();
+            (*object).ob_ref_local.load(Relaxed) == 1 && (*object).ob_ref_shared.load(Relaxed) == 0
+        }
+        // SAFETY: a live object, and nobody else counts while this thread is attached.
+        #[cfg(not(Py_GIL_DISABLED))]
+        unsafe {
+            c::Py_REFCNT(self.as_ptr()) == 1
+        }
+    }
+
     /// `import name`.
     pub fn import(py: Attached<'_>, name: &CStr) -> Result<Object, Exception> {
         // SAFETY: attached; a new reference or null.

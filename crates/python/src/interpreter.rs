@@ -114,12 +114,13 @@ fn program() -> Option<std::path::PathBuf> {
         let environment = Path::new(&environment);
         let python = environment.join("bin/python3");
         if environment.join("pyvenv.cfg").exists() && python.exists() {
-            let library = environment.join("lib").join(format!("python{}", version()));
-            if !library.exists() {
+            // A free-threaded build has folders of its own: its extension modules are others.
+            let version = format!("{}{}", version(), if FREE_THREADED { "t" } else { "" });
+            if !environment.join(format!("lib/python{version}")).exists() {
                 tracing::warn!(
-                    "VIRTUAL_ENV {} was not made with Python {}: its packages are not found; make it anew with that version",
-                    environment.display(),
-                    version()
+                    "VIRTUAL_ENV {} was not made with Python {version}: its packages are not found; make it anew with that \
+                     version",
+                    environment.display()
                 );
             }
             return Some(python);

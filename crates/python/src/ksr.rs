@@ -141,22 +141,24 @@ unsafe extern "C" fn trampoline(
 ) -> *mut c::PyObject {
     // SAFETY: CPython calls this attached, with the `self` the function was made with and `count` live arguments.
     unsafe {
-        let row = &*this.cast::<RowObject>();
+        // Only the fields that never change: the object's head is Python's, and other threads count in it.
+        let row = this.cast::<RowObject>();
+        let (bound, raises) = ((*row).bound, (*row).raises);
         let result = catch_unwind(AssertUnwindSafe(|| {
             let args = if count == 0 { &[][..] } else { std::slice::from_raw_parts(args, count as usize) };
-            call(Attached::assume(), row.bound, args, false)
+            call(Attached::assume(), bound, args, false)
         }));
         match result {
-            Ok(value) if row.raises.is_null() => value,
+            Ok(value) if raises.is_null() => value,
             Ok(value) => {
                 c::Py_XDECREF(value);
-                c::PyErr_SetNone(row.raises);
+                c::PyErr_SetNone(raises);
                 null_mut()
             }
             Err(_) => {
                 tracing::error!(
                     "{} failed inside; it returned False. Please report this",
-                    row.bound.function.path()
+                    bound.function.path()
                 );
                 counted(c::Py_False())
             }

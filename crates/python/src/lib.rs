@@ -6,6 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `interpreter` | CPython in this process: start, one interpreter per worker or one for all, thread states |
+//! | `gil` | free-threaded builds: what switched the global lock on |
 //! | `load`, `engine` | the script imported, `mod_init`, `child_init`; which interpreters and why |
 //! | `worker`, `current` | a worker: attach once per batch, run callbacks; what this thread is doing |
 //! | `ksr`, `convert`, `literals` | the `KSR` module: one C function over the registry's rows; values; parsed literals |
@@ -29,6 +30,7 @@ mod current;
 mod engine;
 mod exceptions;
 mod ffi;
+mod gil;
 mod interpreter;
 mod ksr;
 mod literals;

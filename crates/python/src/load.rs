@@ -10,7 +10,7 @@ use pyo3_ffi as c;
 use crate::exceptions::Exception;
 use crate::ffi::{Attached, Object};
 use crate::interpreter::{Interpreter, ThreadState};
-use crate::{Flavour, Settings, threads};
+use crate::{Flavour, Settings, gil, threads};
 
 /// A script that is ready in an interpreter.
 pub(crate) struct Loaded {
@@ -59,6 +59,7 @@ fn load_attached(
     let script = settings.script.display();
     threads::guard(py, settings.threads_mode)
         .map_err(|exception| Failure::new(format!("guards: {}", exception.traceback(py))))?;
+    gil::watch(py);
     let (module, ksr) = import(py, &settings.script, source).map_err(|exception| Failure {
         message: if is_syntax_error(py, &exception) {
             syntax_error(py, &exception)
@@ -121,17 +122,9 @@ fn import(py: Attached<'_>, script: &Path, source: &[u8]) -> Result<(Object, Obj
     let folder = Object::str(py, folder.as_os_str().as_bytes())?;
     let sys = Object::import(py, c"sys")?;
     let path = sys.attr(py, c"path")?;
-    // SAFETY: attached; a borrowed list that `path` keeps alive; the first entry is borrowed and only compared.
-    unsafe {
-        let first = if c::PyList_Size(path.as_ptr()) > 0 {
-            c::PyList_GetItem(path.as_ptr(), 0)
-        } else {
-            std::ptr::null_mut()
-        };
-        if first.is_null() || c::PyObject_RichCompareBool(first, folder.as_ptr(), c::Py_EQ) != 1 {
-            c::PyErr_Clear();
-            c::PyList_Insert(path.as_ptr(), 0, folder.as_ptr());
-        }
+    let first = path.items(py)?.into_iter().next();
+    if first.is_none_or(|first| first.text(py) != folder.text(py)) {
+        path.attr(py, c"insert")?.call(py, &[&Object::int(py, 0)?, &folder])?;
     }
     // A module made for an earlier script in this interpreter would still have that one's functions.
     let known = sys.attr(py, c"modules")?;

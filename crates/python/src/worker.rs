@@ -231,7 +231,7 @@ impl Worker {
         let args = [null_mut(), message.as_ptr(), event.as_ref().map_or(null_mut(), Object::as_ptr)];
         // SAFETY: as above.
         let result = unsafe { vectorcall(py, found.method, &args, 1 + usize::from(event.is_some())) };
-        self.close_message(message);
+        self.close_message(py, message);
         result
     }
 
@@ -252,7 +252,7 @@ impl Worker {
         Ok(message)
     }
 
-    fn close_message(&self, message: Object) {
+    fn close_message(&self, py: Attached<'_>, message: Object) {
         // SAFETY: a message object; copies belong to this run or an outer one of this thread; attached.
         unsafe {
             MessageObject::show(message.as_ptr(), null_mut());
@@ -261,8 +261,8 @@ impl Worker {
                     MessageObject::show(copy.as_ptr(), null_mut());
                 }
             }
-            // One reference: the script did not keep it, so nobody can tell that it is used again.
-            if c::Py_REFCNT(message.as_ptr()) == 1 {
+            // The script did not keep it, so nobody can tell that it is used again.
+            if message.is_only_reference(py) {
                 (*self.messages.get()).push(message);
             }
         }

@@ -117,10 +117,30 @@ fn the_scripts_folder_and_the_standard_library_are_found() {
     }
 }
 
+/// A libpython of another version or place could be found at run time: the loader has its own idea where to look.
+#[test]
+fn python_at_run_time_is_the_one_this_was_built_against() {
+    let built = std::process::Command::new(env!("TRUNKLINE_PYTHON_EXECUTABLE"))
+        .args(["-c", "import sys; print(sys.version, sys.base_prefix)"])
+        .env_remove("VIRTUAL_ENV")
+        .output()
+        .expect("python");
+    let built = String::from_utf8_lossy(&built.stdout).trim().to_owned();
+    assert!(!built.is_empty());
+    let text = format!(
+        "import KSR, sys\nfound = '%s %s' % (sys.version, sys.base_prefix)\nassert found == {built:?}, found\n\
+         class H:\n    def ksr_request_route(self, msg): pass\ndef mod_init(): return H()\n"
+    );
+    for mode in modes() {
+        Server::mode(&text, mode);
+    }
+}
+
 /// An extension module that refuses an interpreter of its own, as numpy does; played by a Python module.
 #[test]
 fn auto_falls_back_to_shared() {
-    if modes().len() < 2 {
+    // A free-threaded build takes the shared interpreter at once.
+    if modes().len() < 2 || cfg!(Py_GIL_DISABLED) {
         return;
     }
     let text = "import KSR\ntry:\n    import _interpreters\nexcept ImportError:\n    import _xxsubinterpreters as _interpreters\n\

@@ -22,7 +22,9 @@ fn packages_are_found() {
         std::fs::write(environment.join("pyvenv.cfg"), format!("home = {home}\n")).expect("pyvenv.cfg");
     }
     let version: Vec<String> = trunkline_python::python_version().split('.').map(str::to_owned).collect();
-    let packages = environment.join(format!("lib/python{}.{}/site-packages", version[0], version[1]));
+    let threading = if cfg!(Py_GIL_DISABLED) { "t" } else { "" };
+    let packages =
+        environment.join(format!("lib/python{}.{}{threading}/site-packages", version[0], version[1]));
     std::fs::create_dir_all(&packages).expect("site-packages");
     std::fs::write(packages.join("in_environment.py"), "VALUE = 20\n").expect("module");
     let path = folder.join("path");
@@ -41,4 +43,5 @@ fn packages_are_found() {
         let ran = server.station(1).run("ksr_request_route", INVITE);
         assert_eq!(ran.outcome, RunOutcome::Returned(23), "{mode:?}: {}", log());
     }
+    assert!(!log().contains("was not made with Python"), "{}", log());
 }

@@ -124,6 +124,61 @@ fn a_blocking_function_lets_others_run() {
 }
 
 #[test]
+fn a_message_that_another_thread_keeps_is_not_used_again() {
+    let text = r#"
+import KSR, sys, threading
+sys.setswitchinterval(1e-5)
+current = None
+kept = []
+again = False
+stop = False
+runs = 0
+
+class Handler:
+    def ksr_request_route(self, msg):
+        global current, again, runs
+        runs += 1
+        again = again or any(msg is other for other in kept)
+        before = len(kept)
+        current = msg
+        # The other times it is chance whether the thread gets it, and when.
+        while runs % 10 == 0 and len(kept) == before:
+            pass
+        current = None
+
+    def verdict(self, msg):
+        global stop
+        stop = True
+        return -1 if again else len(kept)
+
+def keep():
+    while not stop:
+        msg = current
+        if msg is not None and not (kept and kept[-1] is msg):
+            kept.append(msg)
+
+def mod_init():
+    threading.Thread(target=keep, daemon=True).start()
+    return Handler()
+"#;
+    for mode in modes() {
+        let server = Server::mode(text, mode);
+        let verdict = finish("a thread that keeps messages", move || {
+            let station = server.station(1);
+            for i in 0..1000 {
+                if i % 50 == 0 {
+                    station.worker.detach();
+                    station.worker.attach();
+                }
+                assert_eq!(station.run("ksr_request_route", INVITE).outcome, RunOutcome::Returned(1));
+            }
+            station.run("verdict", INVITE).outcome
+        });
+        assert!(matches!(verdict, RunOutcome::Returned(100..)), "{mode:?}: {verdict:?}");
+    }
+}
+
+#[test]
 fn come_and_go() {
     for mode in modes() {
         let server = Arc::new(Server::mode(SCRIPT, mode));

@@ -153,6 +153,11 @@ impl T1 {
     fn open_gate(&self) {
         GATE.open();
     }
+    /// Waits, interpreter kept, until another thread is in here too; -1 after so many milliseconds.
+    #[ksr(no_message)]
+    fn meet(&self, patience: i64) -> i64 {
+        if MEETING.wait(Duration::from_millis(patience.unsigned_abs())) { 1 } else { -1 }
+    }
     /// Panics.
     #[ksr(no_message)]
     fn broken(&self) -> i64 {
@@ -192,6 +197,27 @@ impl Gate {
     }
     pub fn close(&self) {
         *self.0.lock().expect("gate") = false;
+    }
+}
+
+/// Where two threads meet. Who has waited in vain is gone again.
+struct Meeting(Mutex<u32>, Condvar);
+static MEETING: Meeting = Meeting(Mutex::new(0), Condvar::new());
+impl Meeting {
+    fn wait(&self, patience: Duration) -> bool {
+        let mut here = self.0.lock().expect("meeting");
+        *here += 1;
+        if *here == 2 {
+            *here = 0;
+            self.1.notify_all();
+            return true;
+        }
+        let (mut here, waited) =
+            self.1.wait_timeout_while(here, patience, |here| *here == 1).expect("meeting");
+        if waited.timed_out() {
+            *here = 0;
+        }
+        !waited.timed_out()
     }
 }
 
