@@ -46,7 +46,11 @@ def mod_init():
 #[test]
 fn work_on_a_stand_in_or_refuse() {
     for mode in modes() {
-        let server = Server::mode(SCRIPT, mode);
+        let server = Server::load(SCRIPT, |s| {
+            s.interpreters = mode;
+            s.threads_mode = 1;
+        });
+        let server = server.unwrap_or_else(|e| panic!("script: {e}"));
         let station = server.station(4);
         assert_eq!(
             station.run("ksr_request_route", INVITE).outcome,

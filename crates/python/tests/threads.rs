@@ -230,44 +230,6 @@ def mod_init():
 }
 
 #[test]
-fn ksr_functions_in_a_thread_of_the_script() {
-    let _alone = alone();
-    let text = r#"
-import KSR, threading
-seen = {}
-kept = {}
-def work():
-    KSR.info("from a thread\n")
-    seen["message"] = KSR.is_INVITE()
-    seen["pv"] = KSR.pv.get("$null")
-    try:
-        kept["msg"].Method
-    except RuntimeError as e:
-        seen["msg"] = str(e)
-class Handler:
-    def ksr_request_route(self, msg):
-        kept["msg"] = msg
-        t = threading.Thread(target=work, name="worker of mine")
-        t.start()
-        t.join()
-        assert seen["message"] is False and seen["pv"] is None, seen
-        assert "another thread" in seen["msg"], seen
-        return 7
-def mod_init():
-    return Handler()
-"#;
-    for mode in modes() {
-        let server = load(text, mode, 1);
-        assert_eq!(returned(&server.station(1).run("ksr_request_route", INVITE)), 7, "{}", log());
-        assert!(
-            log().contains("KSR.is_INVITE needs a SIP message and was called outside of a callback, in thread worker of mine"),
-            "{}",
-            log()
-        );
-    }
-}
-
-#[test]
 fn a_script_cannot_end_or_fork_the_server_or_take_its_signals() {
     let _alone = alone();
     let text = r#"

@@ -162,7 +162,11 @@ def mod_init():
     return Handler()
 "#;
     for mode in modes() {
-        let server = Server::mode(text, mode);
+        let server = Server::load(text, |s| {
+            s.interpreters = mode;
+            s.threads_mode = 1;
+        });
+        let server = server.unwrap_or_else(|e| panic!("script: {e}"));
         let verdict = finish("a thread that keeps messages", move || {
             let station = server.station(1);
             for i in 0..1000 {
