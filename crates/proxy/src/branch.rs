@@ -217,7 +217,7 @@ pub(crate) fn add_path(ctx: &RouteContext<'_>, edits: &mut Edits) {
     if ctx.target.path.is_empty() {
         return;
     }
-    let at = ctx.message.header(HeaderName::Route).map_or_else(|| ctx.message.headers_end(), |h| h.row.0);
+    let at = ctx.message.header(HeaderName::Route).map_or_else(|| ctx.message.headers_start(), |h| h.row.0);
     let mut row = b"Route: ".to_vec();
     row.extend_from_slice(&ctx.target.path);
     row.extend_from_slice(b"\r\n");
