@@ -131,13 +131,8 @@ impl Proxy {
             };
             print::request(&ctx.message, edits, &how, out);
         });
-        if let Some(callback) = self.routes.onsend {
-            ctx.kind = RouteKind::Onsend;
-            ctx.dropped = false;
-            let outcome = self.run(ctx, callback);
-            if std::mem::take(&mut ctx.dropped) || outcome == RunOutcome::Drop {
-                return Err(Unsent::Dropped);
-            }
+        if self.run_onsend(ctx) {
+            return Err(Unsent::Dropped);
         }
         self.counters().fwd_requests.inc();
         Ok(NewBranch {

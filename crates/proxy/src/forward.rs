@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use message::{Edits, Message, print};
-use script::{Inbound, RelayTo, RouteContext, Services};
+use script::{Inbound, RelayTo, RouteContext, RouteKind, RunOutcome, Services};
 use transaction::{Hop, SocketId};
 
 use crate::branch::add_path;
@@ -35,6 +35,9 @@ impl Proxy {
             self.add_record_route(ctx, hop, &mut edits);
             own = Some(edits);
         }
+        if self.run_onsend(ctx) {
+            return -1;
+        }
         let edits = own.as_ref().unwrap_or(&ctx.edits);
         ctx.outbox.print(hop, |out| {
             let how = print::Forward {
@@ -46,6 +49,16 @@ impl Proxy {
         });
         self.counters().fwd_requests.inc();
         1
+    }
+
+    /// The onsend route of a request that is about to leave; whether it dropped it.
+    pub(crate) fn run_onsend(&self, ctx: &mut RouteContext<'_>) -> bool {
+        let Some(callback) = self.routes.onsend else { return false };
+        let kind = std::mem::replace(&mut ctx.kind, RouteKind::Onsend);
+        ctx.dropped = false;
+        let outcome = self.run(ctx, callback);
+        ctx.kind = kind;
+        std::mem::take(&mut ctx.dropped) || outcome == RunOutcome::Drop
     }
 
     fn stateless_branch(&self, message: &Message, previous: Option<&[u8]>) -> String {

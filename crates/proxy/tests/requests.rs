@@ -229,3 +229,25 @@ fn a_reply_finds_back_whatever_address_the_script_advertised() {
         assert!(b.send(BOB, &forged).is_empty());
     }
 }
+
+#[test]
+fn the_onsend_route_sees_what_is_forwarded_with_and_without_a_transaction() {
+    for stateless in [false, true] {
+        let b = Bench::with_onsend(move |ctx| match stateless {
+            false => relay(ctx),
+            true => {
+                ctx.transactions.forward_stateless(ctx, RelayTo::Uris);
+                RunOutcome::Returned(1)
+            }
+        });
+        b.route("onsend", |ctx| {
+            ctx.dropped = ctx.message.call_id() == b"o2";
+            RunOutcome::Returned(1)
+        });
+        let sent = b.send(ALICE, &request("MESSAGE", "sip:bob@10.0.0.3", "o1", ""));
+        assert_eq!(lines(&sent), ["10.0.0.3:5060 MESSAGE sip:bob@10.0.0.3 SIP/2.0"]);
+        let dropped = b.send(ALICE, &request("MESSAGE", "sip:bob@10.0.0.3", "o2", ""));
+        assert!(!dropped.iter().any(|(to, _)| to == BOB), "stateless {stateless}: {dropped:?}");
+        assert_eq!(b.ran("onsend"), 2, "stateless {stateless}");
+    }
+}
