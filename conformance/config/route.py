@@ -49,6 +49,18 @@ class Router:
             else:
                 KSR.sl.sl_send_reply(404, "Not Found")
             return 1
+        if do == "answer":
+            KSR.tm.t_newtran()
+            KSR.hdr.append_to_reply("X-Answered: here\r\n")
+            KSR.tm.t_reply(480, "Gone fishing")
+            return 1
+        if do == "early":
+            KSR.tm.t_newtran()
+            KSR.tm.t_reply(183, "Looking around")
+        if do == "append":
+            KSR.pv.sets("$ru", "sip:bob@conformance.test")
+            KSR.registrar.lookup("location")
+            KSR.corex.append_branch_uri_q(KSR.pv.get("$hdr(X-Uri)"), "0.3")
         if do == "stateless":
             if KSR.forward() < 0:
                 KSR.sl.sl_reply_error()
@@ -95,6 +107,9 @@ class Router:
         return 1
 
     def ksr_onreply(self, msg):
+        if KSR.pv.get("$hdr(X-Drop)") == "yes":
+            KSR.set_drop()
+            return 1
         if KSR.pv.get("$rs") == 180:
             KSR.hdr.append("X-Ringing: seen\r\n")
         return 1
@@ -107,6 +122,15 @@ class Router:
                 KSR.tm.t_on_branch("ksr_branch")
                 KSR.tm.t_on_failure("ksr_failure")
                 self.relay()
+            return 1
+        if KSR.pv.get("$hdr(X-Do)") == "answer-failure":
+            KSR.tm.t_reply(488, "Not this way")
+            return 1
+        if KSR.pv.get("$hdr(X-Do)") == "observe":
+            seen = [KSR.pv.get("$T_reply_code"), KSR.pv.get("$rs"), KSR.pv.get("$T_branch_idx"), KSR.pv.get("$ru"), KSR.pv.get("$tU"),
+                    KSR.tm.t_branch_timeout(), KSR.tm.t_any_timeout(), KSR.tm.t_check_status("[34]..")]
+            KSR.hdr.append_to_reply("X-Seen: " + " ".join(str(x) for x in seen) + "\r\n")
+            KSR.tm.t_reply(499, "Seen")
             return 1
         # A busy or silent callee with a mailbox: "<user>-mailbox" is registered.
         if KSR.tm.t_check_status("486|408") > 0 and not KSR.pv.get("$rU").endswith("-mailbox"):

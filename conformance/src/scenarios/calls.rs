@@ -77,6 +77,8 @@ pub(super) fn call(subject: &Subject) -> Transcript {
     let bye = s.peer("bob").expect("BYE");
     s.reply("bob", &bye.reply("200 OK", "", ""));
     s.peer("alice").expect("200 OK");
+    // INVITE, ACK and BYE left.
+    s.ran("ksr_onsend_route", 3);
     s.ran("ksr_branch", 1);
     s.ran("ksr_onreply", 2);
     s.end()

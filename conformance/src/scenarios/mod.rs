@@ -2,6 +2,7 @@
 
 mod addresses;
 mod calls;
+mod dialogs;
 mod forking;
 mod registrations;
 mod routing;
@@ -97,6 +98,20 @@ pub const ALL: &[Scenario] = &[
     plain("retransmissions", calls::retransmissions),
     plain("message_in_dialogless", calls::message_out_of_dialog),
     plain("message_of_60_kilobytes", calls::message_of_60_kilobytes),
+    plain("headers", dialogs::headers),
+    plain("reinvite", dialogs::reinvite),
+    plain("late_200", dialogs::late_200),
+    plain("final_again", dialogs::final_again),
+    plain("answered_here", dialogs::answered_here),
+    plain("early_answer", dialogs::early_answer),
+    plain("failure_answered", dialogs::failure_answered),
+    plain("failure_observed", dialogs::failure_observed),
+    plain("reply_dropped", dialogs::reply_dropped),
+    plain("appended_branch", dialogs::appended_branch),
+    plain("cancel_two", dialogs::cancel_two),
+    plain("cancel_of_nothing", dialogs::cancel_of_nothing),
+    plain("non_invite_provisional", dialogs::non_invite_provisional),
+    plain("two_2xx", dialogs::two_2xx),
     plain("from_the_callee", routing::from_the_callee),
     plain("strict_router_ahead", routing::strict_router_ahead),
     plain("strict_router_behind", routing::strict_router_behind),

@@ -58,9 +58,11 @@ pub(super) fn register_423(subject: &Subject) -> Transcript {
     let text = s.register_text("bob", "brief", ";expires=5", 1, "");
     s.request("bob", &text);
     s.peer("bob").expect("423");
+    s.peer("bob").settle(SHORT);
     let text = s.register_text("bob", "brief", "", 2, "Expires: 59\n");
     s.request("bob", &text);
     s.peer("bob").expect("423");
+    s.peer("bob").settle(SHORT);
     // Removing is never too brief; nothing was bound by the refused requests.
     let text = s.register_text("bob", "brief", ";expires=0", 3, "");
     s.request("bob", &text);
