@@ -19,8 +19,11 @@ fn messages_are_equal_to_kamailio() {
     let mut wrong = Vec::new();
     for scenario in scenarios::chosen() {
         let name = scenario.name;
-        let ours = sorted(scenario.play(&scenario.start(Kind::Trunkline)));
-        let theirs = sorted(scenario.play(&scenario.start(Kind::Kamailio)));
+        let (ours, theirs) = std::thread::scope(|both| {
+            let ours = both.spawn(|| sorted(scenario.play(&scenario.start(Kind::Trunkline))));
+            let theirs = sorted(scenario.play(&scenario.start(Kind::Kamailio)));
+            (ours.join().expect("the scenario with Trunkline"), theirs)
+        });
         for (peer, messages) in &theirs {
             let mine = ours.get(peer).cloned().unwrap_or_default();
             if mine != *messages {
