@@ -28,16 +28,18 @@ class Router:
         if KSR.tm.t_check_trans() == 0:
             return 1  # a retransmission, taken care of
         KSR.hdr.remove("Route")
+        do = KSR.pv.get("$hdr(X-Do)")  # what a scenario asks for
         if KSR.is_REGISTER():
-            if KSR.registrar.save("location", 0) < 0:
-                KSR.sl.sl_reply_error()
-            return 1
+            return self.register(do)
         if not KSR.is_myself_ruri():
             KSR.sl.sl_send_reply(403, "Not relaying")
             return 1
         if KSR.pv.is_null("$rU"):
             KSR.sl.sl_send_reply(484, "Address Incomplete")
             return 1
+        if do == "advertise":
+            KSR.set_advertised_address("192.0.2.81")
+            KSR.set_advertised_port("5081")
         if KSR.is_method_in("IS"):
             KSR.rr.record_route()
         found = KSR.registrar.lookup("location")
@@ -47,14 +49,46 @@ class Router:
             else:
                 KSR.sl.sl_send_reply(404, "Not Found")
             return 1
+        if do == "answer":
+            KSR.tm.t_newtran()
+            KSR.hdr.append_to_reply("X-Answered: here\r\n")
+            KSR.tm.t_reply(480, "Gone fishing")
+            return 1
+        if do == "early":
+            KSR.tm.t_newtran()
+            KSR.tm.t_reply(183, "Looking around")
+        if do == "append":
+            KSR.pv.sets("$ru", "sip:bob@conformance.test")
+            KSR.registrar.lookup("location")
+            KSR.corex.append_branch_uri_q(KSR.pv.get("$hdr(X-Uri)"), "0.3")
+        if do == "stateless":
+            if KSR.forward() < 0:
+                KSR.sl.sl_reply_error()
+            return 1
+        if do == "serial":
+            KSR.tm.t_load_contacts()
+            KSR.tm.t_next_contacts()
         if KSR.is_INVITE():
             KSR.tm.t_on_branch("ksr_branch")
             KSR.tm.t_on_reply("ksr_onreply")
             KSR.tm.t_on_failure("ksr_failure")
         return self.relay()
 
+    def register(self, do):
+        if do == "received":
+            KSR.pv.sets("$avp(received)", "sip:" + KSR.pv.get("$si") + ":" + str(KSR.pv.get("$sp")))
+        flags = {"one": 4, "silent": 2}.get(do, 0)
+        if KSR.registrar.save("location", flags) < 0:
+            KSR.sl.sl_reply_error()
+        elif do == "silent":
+            KSR.sl.sl_send_reply(202, "Later")
+        return 1
+
     def within_dialog(self):
         if KSR.rr.loose_route() > 0:
+            if KSR.pv.get("$hdr(X-Do)") == "direction":
+                upstream = KSR.rr.is_direction("upstream") > 0
+                KSR.hdr.append("X-Direction: " + ("upstream" if upstream else "downstream") + "\r\n")
             return self.relay()
         if KSR.is_ACK():
             if KSR.tm.t_check_trans() > 0:
@@ -73,12 +107,30 @@ class Router:
         return 1
 
     def ksr_onreply(self, msg):
+        if KSR.pv.get("$hdr(X-Drop)") == "yes":
+            KSR.set_drop()
+            return 1
         if KSR.pv.get("$rs") == 180:
             KSR.hdr.append("X-Ringing: seen\r\n")
         return 1
 
     def ksr_failure(self, msg):
         if KSR.tm.t_is_canceled() > 0:
+            return 1
+        if KSR.pv.get("$hdr(X-Do)") == "serial":
+            if KSR.tm.t_next_contacts() > 0:
+                KSR.tm.t_on_branch("ksr_branch")
+                KSR.tm.t_on_failure("ksr_failure")
+                self.relay()
+            return 1
+        if KSR.pv.get("$hdr(X-Do)") == "answer-failure":
+            KSR.tm.t_reply(488, "Not this way")
+            return 1
+        if KSR.pv.get("$hdr(X-Do)") == "observe":
+            seen = [KSR.pv.get("$T_reply_code"), KSR.pv.get("$rs"), KSR.pv.get("$T_branch_idx"), KSR.pv.get("$ru"), KSR.pv.get("$tU"),
+                    KSR.tm.t_branch_timeout(), KSR.tm.t_any_timeout(), KSR.tm.t_check_status("[34]..")]
+            KSR.hdr.append_to_reply("X-Seen: " + " ".join(str(x) for x in seen) + "\r\n")
+            KSR.tm.t_reply(499, "Seen")
             return 1
         # A busy or silent callee with a mailbox: "<user>-mailbox" is registered.
         if KSR.tm.t_check_status("486|408") > 0 and not KSR.pv.get("$rU").endswith("-mailbox"):

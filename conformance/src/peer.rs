@@ -23,9 +23,9 @@ pub struct Peer {
 pub struct Received(pub String);
 
 impl Peer {
-    /// A user agent talking to this server.
+    /// A user agent talking to this server, on the same address.
     pub fn new(name: &'static str, server: SocketAddr) -> Peer {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
+        let socket = UdpSocket::bind((server.ip(), 0)).expect("socket");
         let address = socket.local_addr().expect("address");
         Peer { name, address, socket, server, received: Vec::new() }
     }

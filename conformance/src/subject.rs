@@ -26,26 +26,43 @@ impl Kind {
     }
 }
 
+/// What a server is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// Its sockets: an IP address, and after a blank the address it advertises.
+    pub sockets: &'static [&'static str],
+    /// `-A` arguments.
+    pub defines: &'static [&'static str],
+}
+
+impl Setup {
+    /// One socket, nothing defined.
+    pub const PLAIN: Setup = Setup { sockets: &["127.0.0.1"], defines: &[] };
+}
+
 /// A running server.
 pub struct Subject {
     /// Which.
     pub kind: Kind,
-    /// Where it listens.
+    /// Where it listens first.
     pub address: SocketAddr,
+    /// All its sockets, with what they advertise.
+    pub sockets: Vec<(SocketAddr, Option<String>)>,
     child: Child,
     folder: PathBuf,
 }
 
 impl Subject {
-    /// Starts it with the conformance configuration; `defines` are `-A` arguments.
-    pub fn start(kind: Kind, defines: &[&str]) -> Subject {
+    /// Starts it with the conformance configuration.
+    pub fn start(kind: Kind, setup: &Setup) -> Subject {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-        Subject::start_with(kind, &config.join("kamailio.cfg"), &config.join("route.py"), defines)
+        Subject::start_with(kind, &config.join("kamailio.cfg"), &config.join("route.py"), setup)
     }
 
     /// Starts it with another configuration and script.
-    pub fn start_with(kind: Kind, cfg: &Path, script: &Path, defines: &[&str]) -> Subject {
-        let address = free_address();
+    pub fn start_with(kind: Kind, cfg: &Path, script: &Path, setup: &Setup) -> Subject {
+        let sockets = free_sockets(setup.sockets);
+        let address = sockets[0].0;
         let folder = std::env::temp_dir().join(format!(
             "trunkline-conformance-{}-{}",
             std::process::id(),
@@ -65,20 +82,24 @@ impl Subject {
                 c
             }
         };
-        command.args(["-DD", "-E", "-f"]).arg(cfg).arg("-l").arg(format!("udp:{address}"));
+        command.args(["-DD", "-E", "-f"]).arg(cfg);
+        for (socket, advertised) in &sockets {
+            let advertised = advertised.as_ref().map(|a| format!("/{a}")).unwrap_or_default();
+            command.arg("-l").arg(format!("udp:{socket}{advertised}"));
+        }
         command.arg("-A").arg(format!("SCRIPT=\"{}\"", script.display()));
-        for define in defines {
+        for define in setup.defines {
             command.arg("-A").arg(define);
         }
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("log")).stderr(log);
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {kind:?}: {e}"));
-        let mut subject = Subject { kind, address, child, folder };
+        let mut subject = Subject { kind, address, sockets, child, folder };
         subject.wait_until_up();
         subject
     }
 
     fn wait_until_up(&mut self) {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("probe socket");
+        let socket = UdpSocket::bind((self.address.ip(), 0)).expect("probe socket");
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("timeout");
         let me = socket.local_addr().expect("address");
         let to = self.address;
@@ -94,7 +115,9 @@ impl Subject {
                  To: <sip:{to}>\r\nCall-ID: up{n}@{me}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
             );
             let _ = socket.send_to(probe.as_bytes(), to);
-            if socket.recv_from(&mut [0; 4096]).is_ok() {
+            // Trunkline's workers answer while the rest of it is still starting.
+            let ready = self.kind == Kind::Kamailio || self.log().contains("\nReady.");
+            if socket.recv_from(&mut [0; 4096]).is_ok() && ready {
                 return;
             }
         }
@@ -133,7 +156,9 @@ impl Subject {
             .env("TRUNKLINE_CTL", self.folder.join("ctl"))
             .output()
             .expect("trunkline ctl");
-        assert!(out.status.success(), "ctl {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        let complaint = [&out.stdout[..], &out.stderr].concat();
+        let complaint = String::from_utf8_lossy(&complaint);
+        assert!(out.status.success(), "ctl {args:?}: {}: {complaint}", out.status);
         serde_json::from_slice(&out.stdout)
             .unwrap_or_else(|e| panic!("ctl {args:?}: {e}: {}", String::from_utf8_lossy(&out.stdout)))
     }
@@ -166,6 +191,14 @@ pub fn binary() -> PathBuf {
     path
 }
 
-fn free_address() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a free port")
+/// A free port for each; all are held until the last is found, so that no two are the same.
+fn free_sockets(wanted: &[&str]) -> Vec<(SocketAddr, Option<String>)> {
+    let bound = |text: &&str| {
+        let (ip, advertised) =
+            text.split_once(' ').map_or((*text, None), |(ip, a)| (ip, Some(a.to_string())));
+        let socket = UdpSocket::bind(format!("{ip}:0")).expect("a free port");
+        (socket, advertised)
+    };
+    let held: Vec<_> = wanted.iter().map(bound).collect();
+    held.into_iter().map(|(s, a)| (s.local_addr().expect("its address"), a)).collect()
 }

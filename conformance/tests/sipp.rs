@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use trunkline_conformance::sipp::{Sipp, free_port};
-use trunkline_conformance::subject::{Kind, Subject};
+use trunkline_conformance::subject::{Kind, Setup, Subject};
 
 const USERS: u32 = 1000;
 const CALLS: u32 = 300;
@@ -58,7 +58,7 @@ impl Run {
 
 #[test]
 fn registrations_and_calls() {
-    let run = Run { subject: Subject::start(Kind::from_env(), &[]) };
+    let run = Run { subject: Subject::start(Kind::from_env(), &Setup::PLAIN) };
     let (answering, cancelled, busy, silent) = (free_port(), free_port(), free_port(), free_port());
 
     let before = run.counts();

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Duration;
 
-use trunkline_conformance::subject::{Kind, Subject};
+use trunkline_conformance::subject::{Kind, Setup, Subject};
 
 /// Port of the topmost Via: where a reply without rport goes (RFC 3261 §18.2.2).
 fn via_port(bytes: &[u8]) -> u16 {
@@ -34,7 +34,7 @@ fn every_torture_message_is_answered_as_the_table_says() {
         Kind::Trunkline,
         &here.join("config/kamailio.cfg"),
         &here.join("config/torture.py"),
-        &[],
+        &Setup::PLAIN,
     );
     let mut seen = 0;
     let mut wrong = Vec::new();

@@ -274,11 +274,11 @@ def route(name: str, /) -> int:
     ...
 
 def set_advertised_address(address: str, /) -> int:
-    r"""Host for our Via and Record-Route of this message."""
+    r"""Host for our Via of this request; Record-Route keeps the address of the socket."""
     ...
 
 def set_advertised_port(port: str, /) -> int:
-    r"""Port for our Via and Record-Route of this message."""
+    r"""Port for our Via of this request; Record-Route keeps that of the socket."""
     ...
 
 def set_drop() -> None:

@@ -131,13 +131,8 @@ impl Proxy {
             };
             print::request(&ctx.message, edits, &how, out);
         });
-        if let Some(callback) = self.routes.onsend {
-            ctx.kind = RouteKind::Onsend;
-            ctx.dropped = false;
-            let outcome = self.run(ctx, callback);
-            if std::mem::take(&mut ctx.dropped) || outcome == RunOutcome::Drop {
-                return Err(Unsent::Dropped);
-            }
+        if self.run_onsend(ctx) {
+            return Err(Unsent::Dropped);
         }
         self.counters().fwd_requests.inc();
         Ok(NewBranch {
@@ -217,7 +212,7 @@ pub(crate) fn add_path(ctx: &RouteContext<'_>, edits: &mut Edits) {
     if ctx.target.path.is_empty() {
         return;
     }
-    let at = ctx.message.header(HeaderName::Route).map_or_else(|| ctx.message.headers_end(), |h| h.row.0);
+    let at = ctx.message.header(HeaderName::Route).map_or_else(|| ctx.message.headers_start(), |h| h.row.0);
     let mut row = b"Route: ".to_vec();
     row.extend_from_slice(&ctx.target.path);
     row.extend_from_slice(b"\r\n");

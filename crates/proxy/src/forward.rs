@@ -2,8 +2,8 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
-use message::{Edits, print};
-use script::{Inbound, RelayTo, RouteContext, Services};
+use message::{Edits, Message, print};
+use script::{Inbound, RelayTo, RouteContext, RouteKind, RunOutcome, Services};
 use transaction::{Hop, SocketId};
 
 use crate::branch::add_path;
@@ -26,18 +26,17 @@ impl Proxy {
         };
         let mut via = Vec::with_capacity(96);
         self.write_via(ctx, hop, &mut via);
-        let mut h = DefaultHasher::new();
-        h.write_u64(self.core.config.seed);
-        h.write(ctx.message.via().ok().and_then(|v| v.branch).unwrap_or_default());
-        h.write(ctx.message.call_id());
-        h.write_u32(ctx.message.cseq().map_or(0, |c| c.number));
-        via.extend_from_slice(format!("z9hG4bKs{:016x}", h.finish()).as_bytes());
+        let previous = ctx.message.via().ok().and_then(|v| v.branch);
+        via.extend_from_slice(self.stateless_branch(&ctx.message, previous).as_bytes());
         let mut own = None;
         if !ctx.target.path.is_empty() || ctx.record_route.is_some() {
             let mut edits = ctx.edits.clone();
             add_path(ctx, &mut edits);
             self.add_record_route(ctx, hop, &mut edits);
             own = Some(edits);
+        }
+        if self.run_onsend(ctx) {
+            return -1;
         }
         let edits = own.as_ref().unwrap_or(&ctx.edits);
         ctx.outbox.print(hop, |out| {
@@ -52,6 +51,32 @@ impl Proxy {
         1
     }
 
+    /// The onsend route of a request that is about to leave; whether it dropped it.
+    pub(crate) fn run_onsend(&self, ctx: &mut RouteContext<'_>) -> bool {
+        let Some(callback) = self.routes.onsend else { return false };
+        let kind = std::mem::replace(&mut ctx.kind, RouteKind::Onsend);
+        ctx.dropped = false;
+        let outcome = self.run(ctx, callback);
+        ctx.kind = kind;
+        std::mem::take(&mut ctx.dropped) || outcome == RunOutcome::Drop
+    }
+
+    fn stateless_branch(&self, message: &Message, previous: Option<&[u8]>) -> String {
+        let mut h = DefaultHasher::new();
+        h.write_u64(self.core.config.seed);
+        h.write(previous.unwrap_or_default());
+        h.write(message.call_id());
+        h.write_u32(message.cseq().map_or(0, |c| c.number));
+        format!("z9hG4bKs{:016x}", h.finish())
+    }
+
+    /// Whether [`Proxy::send_stateless`] made the topmost Via of this reply.
+    pub(crate) fn is_own_stateless_branch(&self, reply: &Message) -> bool {
+        let mut branches = reply.vias().map(|via| via.ok().and_then(|v| v.branch));
+        let (own, previous) = (branches.next().flatten(), branches.next().flatten());
+        own.is_some_and(|b| b == self.stateless_branch(reply, previous).as_bytes())
+    }
+
     /// Record-Route before the first header row, now that the outgoing socket is known.
     pub(crate) fn add_record_route(&self, ctx: &RouteContext<'_>, hop: Hop, edits: &mut Edits) {
         if let Some(route) = &ctx.record_route {
@@ -62,12 +87,7 @@ impl Proxy {
     }
 
     /// Sends a reply on by its second Via (RFC 3261 §16.7, stateless). A reply without one was to a request of our own: dropped.
-    pub(crate) fn forward_reply_stateless(
-        &self,
-        services: &Services<'_>,
-        inbound: Inbound,
-        reply: &message::Message,
-    ) {
+    pub(crate) fn forward_reply_stateless(&self, services: &Services<'_>, inbound: Inbound, reply: &Message) {
         let Some(Ok(via)) = reply.vias().nth(1) else { return self.counters().drop_replies.inc() };
         let Some(remote) = via.reply_address() else { return self.counters().err_replies.inc() };
         let transport = via.transport.unwrap_or(inbound.transport);

@@ -165,16 +165,19 @@ impl Proxy {
             self.counters.bad_messages.inc();
             return self.counters.drop_replies.inc();
         }
-        // RFC 3261 §16.7: a reply whose topmost Via is not ours is not for us.
-        let ours = message.via().is_ok_and(|v| self.core.is_myself(v.host, v.port, v.transport));
-        if !ours {
-            return self.counters.drop_replies.inc();
-        }
         let id = message
             .via()
             .ok()
             .and_then(|v| v.branch)
             .and_then(|b| TransactionId::parse_branch(loops::without_suffix(b)));
+        // RFC 3261 §18.1.2: a reply whose topmost Via is not ours is discarded. With `set_advertised_address` the address in it is the
+        // script's, and only the branch tells.
+        let ours = message.via().is_ok_and(|v| self.core.is_myself(v.host, v.port, v.transport))
+            || id.is_some_and(|(id, _)| self.shards.of_id(id, |shard| shard.view(id).is_some()))
+            || self.is_own_stateless_branch(&message);
+        if !ours {
+            return self.counters.drop_replies.inc();
+        }
         let mut message = Arc::new(message);
         if let Some(callback) = self.routes.reply {
             let mut ctx = RouteContext::new(services, RouteKind::Reply, message.clone(), inbound, now);

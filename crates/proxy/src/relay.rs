@@ -153,10 +153,13 @@ impl Proxy {
     fn cancel(&self, ctx: &mut RouteContext<'_>, id: TransactionId) -> i64 {
         // The reply's To tag is the one of the INVITE's replies (§9.2).
         let tag = self.transaction_tag(id);
+        // "If the transaction for the original request still exists [and has been answered], the CANCEL request has no effect [..]"
+        let late = self.shards.of_id(id, |shard| shard.view(id).is_none_or(|v| v.status() >= 200));
+        let reason: &[u8] = if late { b"ok -- no more pending branches" } else { b"canceling" };
         let hop = reply_hop(&ctx.message, ctx.inbound, ctx.force_rport);
         ctx.outbox.print(hop, |out| {
             let stamp = print::via_stamp(&ctx.message, ctx.inbound.source, ctx.force_rport);
-            self.write_reply(&ctx.message, 200, b"canceling", &tag, ctx.edits.reply_rows(), stamp, None, out);
+            self.write_reply(&ctx.message, 200, reason, &tag, ctx.edits.reply_rows(), stamp, None, out);
         });
         ctx.replied = true;
         let mut rows = Vec::new();

@@ -208,3 +208,46 @@ fn a_reply_whose_topmost_via_is_not_ours_is_dropped() {
     assert!(b.send(BOB, &stray).is_empty());
     assert_eq!(b.stat("drop_replies"), 1);
 }
+
+#[test]
+fn a_reply_finds_back_whatever_address_the_script_advertised() {
+    for stateless in [false, true] {
+        let b = Bench::new(Settings::default(), move |ctx| {
+            ctx.advertise = (Some("nat.example".into()), Some(5099));
+            if !stateless {
+                return relay(ctx);
+            }
+            ctx.transactions.forward_stateless(ctx, RelayTo::Uris);
+            RunOutcome::Returned(1)
+        });
+        let sent = b.send(ALICE, &request("MESSAGE", "sip:bob@10.0.0.3", "a1", ""));
+        assert!(sent[0].1.contains("\nVia: SIP/2.0/UDP nat.example:5099;branch="), "{}", sent[0].1);
+        let answer = reply(&sent[0].1, "200 OK", "tb");
+        assert_eq!(lines(&b.send(BOB, &answer)), ["10.0.0.2:5060 SIP/2.0 200 OK"], "stateless: {stateless}");
+        // The address alone does not make a reply ours.
+        let forged = answer.replacen("branch=z9hG4bK", "branch=z9hG4bKx", 1);
+        assert!(b.send(BOB, &forged).is_empty());
+    }
+}
+
+#[test]
+fn the_onsend_route_sees_what_is_forwarded_with_and_without_a_transaction() {
+    for stateless in [false, true] {
+        let b = Bench::with_onsend(move |ctx| match stateless {
+            false => relay(ctx),
+            true => {
+                ctx.transactions.forward_stateless(ctx, RelayTo::Uris);
+                RunOutcome::Returned(1)
+            }
+        });
+        b.route("onsend", |ctx| {
+            ctx.dropped = ctx.message.call_id() == b"o2";
+            RunOutcome::Returned(1)
+        });
+        let sent = b.send(ALICE, &request("MESSAGE", "sip:bob@10.0.0.3", "o1", ""));
+        assert_eq!(lines(&sent), ["10.0.0.3:5060 MESSAGE sip:bob@10.0.0.3 SIP/2.0"]);
+        let dropped = b.send(ALICE, &request("MESSAGE", "sip:bob@10.0.0.3", "o2", ""));
+        assert!(!dropped.iter().any(|(to, _)| to == BOB), "stateless {stateless}: {dropped:?}");
+        assert_eq!(b.ran("onsend"), 2, "stateless {stateless}");
+    }
+}

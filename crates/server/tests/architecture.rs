@@ -13,8 +13,14 @@ fn read(path: &Path) -> String {
 
 #[test]
 fn every_path_named_in_the_pages_exists() {
-    let pages =
-        ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "docs/life-of-a-request.md", "docs/operating.md"];
+    let pages = [
+        "ARCHITECTURE.md",
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/differences.md",
+        "docs/life-of-a-request.md",
+        "docs/operating.md",
+    ];
     let mut seen = 0;
     for page in pages {
         let text = read(&root().join(page));

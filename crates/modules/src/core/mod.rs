@@ -268,7 +268,7 @@ impl CoreFunctions {
         ctx.send_flags.reply_no_connect = true;
         true
     }
-    /// Host for our Via and Record-Route of this message.
+    /// Host for our Via of this request; Record-Route keeps the address of the socket.
     #[ksr(cfg = ["set_advertised_address"])]
     fn set_advertised_address(&self, ctx: &mut RouteContext<'_>, address: &[u8]) -> Outcome {
         match std::str::from_utf8(address) {
@@ -279,7 +279,7 @@ impl CoreFunctions {
             _ => Outcome::FALSE,
         }
     }
-    /// Port for our Via and Record-Route of this message.
+    /// Port for our Via of this request; Record-Route keeps that of the socket.
     #[ksr(cfg = ["set_advertised_port"])]
     fn set_advertised_port(&self, ctx: &mut RouteContext<'_>, port: &[u8]) -> Outcome {
         match std::str::from_utf8(port).ok().and_then(|p| p.trim().parse().ok()) {

@@ -216,8 +216,7 @@ impl Rr {
         if std::mem::replace(&mut ctx.slots.slot::<OwnRoute>().swapped, true) {
             return;
         }
-        let Some(last) = message.headers_named(HeaderName::Route).last() else { return };
-        ctx.edits.insert(last.row.1, &[b"Route: <", uri, b">\r\n"].concat());
+        ctx.edits.insert(message.headers_end(), &[b"Route: <", uri, b">\r\n"].concat());
     }
 
     /// §16.4: "If the Request-URI of the request contains a value this proxy previously placed into a Record-Route header field, the proxy

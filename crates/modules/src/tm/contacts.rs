@@ -26,7 +26,8 @@ pub(super) fn load(ctx: &mut RouteContext<'_>, list: &[u8], in_order: bool) -> O
             b.q = 1000 + n - i as i32;
         }
     } else {
-        // Stable: contacts of equal q keep the order that lookup gave them.
+        // Among equals the last that lookup gave is the first, as in Kamailio: scripts see it in the branch numbers.
+        set.reverse();
         set.sort_by_key(|b| std::cmp::Reverse(b.q));
     }
     let stored: Vec<_> = set.iter().map(|b| (Box::from(list), pack(b))).collect();
@@ -103,4 +104,42 @@ fn unpack(v: &VarValue) -> Option<Branch> {
         ruid: text("ruid"),
         location_ua: text("ua"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use script::testing::Bench;
+
+    const INVITE: &str = "INVITE sip:line@a SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1\nFrom: <sip:b@a>;tag=1\nTo: <sip:line@a>\n\
+                          Call-ID: c\nCSeq: 1 INVITE\n";
+
+    fn branch(uri: &str, q: i32) -> Branch {
+        Branch { uri: uri.into(), q, ..Branch::default() }
+    }
+    /// Groups in the order in which they are tried.
+    fn groups(in_order: bool) -> Vec<Vec<String>> {
+        let bench = Bench::new(Vec::new());
+        let mut ctx = bench.request(INVITE);
+        ctx.target = branch("sip:a", 500);
+        ctx.branches = vec![branch("sip:b", 1000), branch("sip:c", 500), branch("sip:d", 100)];
+        assert_eq!(load(&mut ctx, b"list", in_order), Outcome::TRUE);
+        assert!(ctx.branches.is_empty());
+        let mut all = Vec::new();
+        while next(&mut ctx, b"list") == Outcome::TRUE {
+            let set = std::iter::once(&ctx.target).chain(&ctx.branches);
+            all.push(set.map(|b| String::from_utf8_lossy(&b.uri).into_owned()).collect());
+        }
+        assert_eq!(next(&mut ctx, b"list"), NO_MORE);
+        all
+    }
+
+    #[test]
+    fn equals_go_together_the_last_first() {
+        assert_eq!(groups(false), [vec!["sip:b"], vec!["sip:c", "sip:a"], vec!["sip:d"]]);
+    }
+    #[test]
+    fn in_order_one_goes_at_a_time() {
+        assert_eq!(groups(true), [["sip:a"], ["sip:b"], ["sip:c"], ["sip:d"]]);
+    }
 }

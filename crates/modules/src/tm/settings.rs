@@ -101,7 +101,8 @@ pub struct Settings {
     pub failover_reply_codes: Option<String>,
     /// Accepted without effect.
     pub failure_exec_mode: i64,
-    /// 3: replies of earlier rounds of serial forking are forgotten when the best one is chosen. Default 0: all count.
+    /// 3 (default): when a failure route has started another round of serial forking, the replies of earlier rounds no longer count for
+    /// what the caller gets. 0: all count (RFC 3261 §16.7 step 6).
     pub failure_reply_mode: i64,
     /// Accepted without effect.
     pub faked_reply_prio: i64,
@@ -194,7 +195,7 @@ impl Default for Settings {
             exec_time_check: 5_000_000,
             failover_reply_codes: None,
             failure_exec_mode: 0,
-            failure_reply_mode: 0,
+            failure_reply_mode: 3,
             faked_reply_prio: 2000,
             fr_inv_timer_avp: None,
             fr_timer_avp: None,

@@ -20,7 +20,12 @@ pub(super) const ROWS: &[PseudoVariable] = &[
         branch,
         "Attribute of the current branch of the transaction."
     ),
-    row!("T_branch_idx", Inner::None, branch_index, "Index of the current branch, -1 outside of a branch."),
+    row!(
+        "T_branch_idx",
+        Inner::None,
+        branch_index,
+        "Index of the current branch; in a failure route the number of branches made so far; 0 in the request route, -1 in others."
+    ),
     row!(
         "T_inv",
         Inner::Pv,
@@ -120,11 +125,14 @@ fn branch<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
 
 fn branch_index<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
     match ctx.kind {
-        RouteKind::Branch
-        | RouteKind::OnReply
-        | RouteKind::BranchFailure
-        | RouteKind::Failure
-        | RouteKind::Onsend => Value::Int(i64::from(ctx.branch_index)),
+        RouteKind::Branch | RouteKind::OnReply | RouteKind::BranchFailure | RouteKind::Onsend => {
+            Value::Int(i64::from(ctx.branch_index))
+        }
+        RouteKind::Failure => {
+            let made = view(ctx, 0, |v| v.branch_count()) + ctx.decision.branches.len();
+            Value::Int((made + ctx.branches.len()) as i64)
+        }
+        RouteKind::Request => Value::Int(0),
         _ => Value::Int(-1),
     }
 }

@@ -55,6 +55,17 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(settings: Settings, request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) -> Bench {
+        Bench::build(settings, request, false)
+    }
+    /// With a callback `onsend` that is still to be given.
+    pub fn with_onsend(request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) -> Bench {
+        Bench::build(Settings::default(), request, true)
+    }
+    fn build(
+        settings: Settings,
+        request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static,
+        onsend: bool,
+    ) -> Bench {
         let core = Arc::new(Core {
             config: CoreConfig { seed: 7, ..CoreConfig::default() },
             listeners: vec![Listener {
@@ -67,8 +78,8 @@ impl Bench {
             statistics: Statistics::default(),
             callbacks: Callbacks::default(),
         });
-        let routes =
-            Routes { request: core.callbacks.intern(b"request").unwrap(), reply: None, onsend: None };
+        let name = |name: &str| core.callbacks.intern(name.as_bytes()).unwrap();
+        let routes = Routes { request: name("request"), reply: None, onsend: onsend.then(|| name("onsend")) };
         let bench = Bench {
             proxy: Arc::new(Proxy::new(core.clone(), routes, settings)),
             core,
