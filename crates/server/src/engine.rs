@@ -12,7 +12,11 @@ const PYTHON: [(&str, python::Flavour); 2] =
     [("app_python3", python::Flavour::Handler), ("app_python3s", python::Flavour::Functions)];
 
 /// Settings of the Python engine; `None` when a finding says why there are none.
-pub fn python_settings(config: &Config, found: &mut Vec<Diagnostic>) -> Option<python::Settings> {
+pub fn python_settings(
+    config: &Config,
+    working: Option<&Path>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<python::Settings> {
     let (row, flavour) = PYTHON.iter().find_map(|(name, flavour)| Some((config.module(name)?, *flavour)))?;
     let module = row.name.as_str();
     let Some(load) = last(config, module, "load") else {
@@ -25,7 +29,7 @@ pub fn python_settings(config: &Config, found: &mut Vec<Diagnostic>) -> Option<p
         return None;
     };
     let written = load.value.as_str().unwrap_or_default();
-    let path = script_path(written, config.path());
+    let path = script_path(written, config.path(), working);
     if let Err(e) = std::fs::File::open(&path).and_then(|f| f.metadata()).and_then(|m| {
         if m.is_dir() { Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)) } else { Ok(()) }
     }) {
@@ -79,16 +83,15 @@ fn choice<T: FromStr<Err = String>>(
     }
 }
 
-/// A relative script is looked for in the working directory, as Kamailio does, then beside the configuration.
-fn script_path(written: &str, config: &Path) -> PathBuf {
-    let path = Path::new(written);
-    if path.is_absolute() || path.exists() {
-        return path.to_owned();
-    }
-    match config.parent().map(|dir| dir.join(path)).filter(|p| p.exists()) {
-        Some(beside) => beside,
-        None => path.to_owned(),
-    }
+/// A relative script is looked for in the working directory (`-w`), as Kamailio does, then beside the configuration. The path is
+/// absolute: the server changes its working directory before it loads the script.
+fn script_path(written: &str, config: &Path, working: Option<&Path>) -> PathBuf {
+    let written = Path::new(written);
+    let beside = config.parent().map(|dir| dir.join(written));
+    let places = [working.map(|dir| dir.join(written)), Some(written.to_owned()), beside];
+    let found = places.into_iter().flatten().find(|p| p.exists());
+    let path = found.unwrap_or_else(|| written.to_owned());
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// Reads the script without running it; problems become findings of this severity.
