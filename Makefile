@@ -3,14 +3,15 @@
 CARGO ?= cargo
 CONFIG ?= examples/kamailio.cfg
 BUILD_PACKAGES = gcc pkg-config python3 python3-dev
-TEST_PACKAGES = $(BUILD_PACKAGES) sip-tester kamailio kamailio-python3-modules
+FUZZ_PACKAGES = $(BUILD_PACKAGES) g++
+TEST_PACKAGES = $(FUZZ_PACKAGES) sip-tester kamailio kamailio-python3-modules
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help run build test check lint generate fuzz bench conformance deps build-deps test-deps
+.PHONY: help run build test check lint generate fuzz bench conformance deps build-deps fuzz-deps test-deps
 
 help:
 	@echo 'make run          build and start the server on udp:127.0.0.1:5060 (CONFIG=file for another configuration)'
-	@echo 'make test         all tests, with SIPp and the packaged Kamailio against the running server'
+	@echo 'make test         all tests, with SIPp and the packaged Kamailio against the running server, and a minute of fuzzing'
 	@echo 'make check        does it compile, everywhere'
 	@echo 'make lint         formatting, clippy, generated pages up to date'
 	@echo 'make generate     print docs/generated and docs/coverage.md anew from the declarations'
@@ -28,6 +29,7 @@ build: build-deps
 test: test-deps
 	$(CARGO) build --locked -p trunkline-server
 	$(CARGO) test --locked --workspace
+	fuzz/run 60 message
 
 check: build-deps
 	$(CARGO) check --locked --workspace --all-targets
@@ -47,7 +49,7 @@ conformance: test-deps
 	SIP_TEST_SUBJECT=trunkline $(CARGO) test --locked -p trunkline-conformance
 
 SECONDS ?= 60
-fuzz: build-deps
+fuzz: fuzz-deps
 	fuzz/run $(SECONDS)
 
 bench: build
@@ -56,5 +58,7 @@ bench: build
 deps: test-deps
 build-deps:
 	@.ci/deps $(BUILD_PACKAGES)
+fuzz-deps:
+	@.ci/deps $(FUZZ_PACKAGES)
 test-deps:
 	@.ci/deps $(TEST_PACKAGES)
