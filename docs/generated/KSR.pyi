@@ -2126,17 +2126,17 @@ class _textops:
 
     @staticmethod
     def cmp_istr(s1: str, s2: str, /) -> int:
-        r"""Whether two texts are equal, letters in either case. Returns 1 or -1."""
+        r"""As `cmp_str`, letters in either case."""
         ...
 
     @staticmethod
     def cmp_str(s1: str, s2: str, /) -> int:
-        r"""Whether two texts are equal. Returns 1 or -1."""
+        r"""Compares two texts. Returns 1 when they are equal, -1 when the first comes behind the second, -2 when it comes before it."""
         ...
 
     @staticmethod
     def ends_with(s1: str, s2: str, /) -> int:
-        r"""Whether the first text ends with the second. Returns 1 or -1."""
+        r"""Whether the first text ends with the second. Returns 1; -1 when it is shorter, else how they compare, as `cmp_str`."""
         ...
 
     @staticmethod
@@ -2147,7 +2147,8 @@ class _textops:
 
     @staticmethod
     def get_body_part(ctype: str, pvname: str, /) -> int:
-        r"""Puts the content of the first part of this media type into a pseudo-variable. Returns 1, or -1 when there is none."""
+        r"""Puts the content of the first part of this media type into a pseudo-variable; a body that is not multipart as it is, whatever its
+        type. Returns 1, or -1 when there is none."""
         ...
 
     @staticmethod
@@ -2350,7 +2351,7 @@ class _textops:
 
     @staticmethod
     def starts_with(s1: str, s2: str, /) -> int:
-        r"""Whether the first text begins with the second. Returns 1 or -2."""
+        r"""Whether the first text begins with the second. Returns 1; -1 when it is shorter, else how they compare, as `cmp_str`."""
         ...
 
     @staticmethod
@@ -2480,12 +2481,12 @@ class _textopsx:
 
     @staticmethod
     def fnmatch(val: str, matchex: str, /) -> int:
-        r"""Whether a text matches a shell pattern (`* ? [a-z]`). Returns 1 or -1."""
+        r"""Whether a text matches a shell pattern (`* ? [a-z]`). Returns 0 when it does, else -1: test with `>= 0`."""
         ...
 
     @staticmethod
     def fnmatch_ex(val: str, matchex: str, flags: str, /) -> int:
-        r"""As `fnmatch`; with `i` in `flags` letters match in either case. Returns 1 or -1."""
+        r"""As `fnmatch`; with `i` in `flags` letters match in either case."""
         ...
 
     @staticmethod
@@ -2546,18 +2547,19 @@ class _textopsx:
     @staticmethod
     def insert_hf_value(hexp: str, val: str, /) -> int:
         r"""Adds a value before the one that `hexp` names (`Header[2]`); without index as a new row before the first one, or at the top when
-        there is none. Returns 1; -1 when there is no value of that index."""
+        there is none; with an index and no such header as a new row behind all others. Returns 1; -1 when there are values but none of
+        that index."""
         ...
 
     @staticmethod
     def keep_hf() -> int:
         r"""Removes all headers but Via, From, To, Call-ID, CSeq, Content-Length, Content-Type, Max-Forwards, Contact, Route and Record-Route.
-        Returns 1."""
+        Returns -1, as Kamailio does although it was done."""
         ...
 
     @staticmethod
     def keep_hf_re(sre: str, /) -> int:
-        r"""As `keep_hf`, and headers whose name matches the regular expression stay as well. Returns 1, or -1 for a bad expression."""
+        r"""As `keep_hf`, and headers whose name matches the regular expression stay as well. Returns -1."""
         ...
 
     @staticmethod
@@ -2894,7 +2896,7 @@ class _tmx:
 
     @staticmethod
     def t_cancel_branches(which: str, /) -> int:
-        r"""Cancels branches: `all`, `others` (all but the current one), `this`."""
+        r"""Cancels branches: `all`, `others` (all but the current one), `this`. -1 when the transaction has none."""
         ...
 
     @staticmethod

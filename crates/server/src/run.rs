@@ -69,6 +69,8 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         closing: AtomicBool::new(false),
     });
 
+    // A module's first tick comes before the first message: usrloc opens the tables of `preload` in it.
+    core.registry.modules().iter().for_each(|m| m.tick(&core, crate::clock::now()));
     let mut threads = Threads::start(&shared, &engine)?;
     // Kamailio's main process runs `child_init` last, with rank 0.
     let main = engine.worker(0, &core).map_err(|e| e.message)?;

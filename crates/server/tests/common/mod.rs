@@ -252,11 +252,16 @@ impl Phone {
     pub fn send_raw(&self, bytes: &[u8]) {
         self.socket.send(bytes).expect("send");
     }
+    /// The next datagram.
+    pub fn receive(&self) -> Vec<u8> {
+        let mut b = vec![0u8; 65_536];
+        let n = self.socket.recv(&mut b).expect("a reply");
+        b.truncate(n);
+        b
+    }
     /// Status code and Call-ID of the next reply.
     pub fn reply(&self) -> (u16, String) {
-        let mut b = [0u8; 65_536];
-        let n = self.socket.recv(&mut b).expect("a reply");
-        let text = text(&b[..n]);
+        let text = text(&self.receive());
         let code = text.split(' ').nth(1).and_then(|c| c.parse().ok()).unwrap_or(0);
         let id = text.lines().find_map(|l| l.strip_prefix("Call-ID: ")).unwrap_or("").to_owned();
         (code, id)
