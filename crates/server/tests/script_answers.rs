@@ -11,6 +11,14 @@ const ANSWERS: &[(&str, &str)] = &[
     ("KSR.registrar.unregister('location', 'sip:nobody@h')", "1"),
     ("KSR.registrar.unregister_ruid('location', 'sip:nobody@h', 'x')", "-3"),
     ("KSR.registrar.unregister('other', 'sip:nobody@h')", "-1"),
+    ("KSR.tm.t_release()", "1"),
+    ("KSR.tm.t_save_lumps()", "-1"),
+    ("KSR.maxfwd.is_maxfwd_lt(256)", "-1"),
+    ("KSR.maxfwd.is_maxfwd_lt(255)", "1"),
+    ("KSR.maxfwd.process_maxfwd(256)", "-1"),
+    ("KSR.maxfwd.process_maxfwd(-1)", "-1"),
+    ("KSR.rr.is_direction('word')", "-6"),
+    ("KSR.info('a line')", "0"),
     ("KSR.corex.append_branch_uri('sip:x@127.0.0.1')", "1"),
     ("KSR.tm.t_newtran()", "1"),
     ("KSR.pv.get('$T_branch_idx')", "1"),
@@ -35,7 +43,7 @@ fn a_request_route_with_a_transaction() {
         asked.join(", ")
     );
     let script = folder.write("route.py", &script);
-    let modules = ["tm", "tmx", "sl", "pv", "usrloc", "registrar", "corex", "app_python3"];
+    let modules = ["tm", "tmx", "sl", "pv", "usrloc", "registrar", "corex", "rr", "maxfwd", "app_python3"];
     let mut config = String::from("children=1\nlisten=udp:127.0.0.1:0\n");
     modules.iter().for_each(|m| config.push_str(&format!("loadmodule \"{m}.so\"\n")));
     config.push_str(&format!(
