@@ -94,7 +94,8 @@ fn script_path(written: &str, config: &Path, working: Option<&Path>) -> PathBuf 
     std::path::absolute(&path).unwrap_or(path)
 }
 
-/// Reads the script without running it; problems become findings of this severity.
+/// Reads the script without running it; problems become findings of this severity, errors if it is no Python at all.
+/// As warnings, those about the script as a whole (no `mod_init`) are left out: loading it says so, and for certain.
 pub fn check_script(
     settings: &python::Settings,
     registry: &Registry,
@@ -111,7 +112,9 @@ pub fn check_script(
         Ok(report) => Some(report),
         Err(problems) => {
             let sources = std::fs::read_to_string(&settings.script).unwrap_or_default();
-            found.extend(problems.into_iter().map(|p| {
+            let told = |p: &python::Problem| p.line > 0 || severity == Severity::Error;
+            found.extend(problems.into_iter().filter(told).map(|p| {
+                let severity = if p.fatal { Severity::Error } else { severity };
                 let mut d = Diagnostic::about_file(severity, &p.file, p.message);
                 (d.line, d.column, d.width) = (p.line, p.column, 1);
                 if let Some(line) = p.line.checked_sub(1).and_then(|n| sources.lines().nth(n as usize)) {
