@@ -3,14 +3,15 @@
 CARGO ?= cargo
 CONFIG ?= examples/kamailio.cfg
 BUILD_PACKAGES = gcc pkg-config python3 python3-dev
-TEST_PACKAGES = $(BUILD_PACKAGES) sip-tester kamailio kamailio-python3-modules
+FUZZ_PACKAGES = $(BUILD_PACKAGES) g++
+TEST_PACKAGES = $(FUZZ_PACKAGES) sip-tester kamailio kamailio-python3-modules
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help run build test test-python test-freethreaded check lint generate fuzz bench conformance deps build-deps test-deps
+.PHONY: help run build test test-python test-freethreaded check lint generate fuzz bench conformance deps build-deps fuzz-deps test-deps
 
 help:
 	@echo 'make run          build and start the server on udp:127.0.0.1:5060 (CONFIG=file for another configuration)'
-	@echo 'make test         all tests, with SIPp and the packaged Kamailio against the running server'
+	@echo 'make test         all tests, with SIPp and the packaged Kamailio against the running server, and a minute of fuzzing'
 	@echo 'make test-python  the Python engine on another Python (PYTHON=/path/to/python)'
 	@echo 'make test-freethreaded  the same on a free-threaded Python 3.13, which is built first'
 	@echo 'make check        does it compile, everywhere'
@@ -31,6 +32,7 @@ test: test-deps
 	$(CARGO) build --locked -p trunkline-server
 	$(CARGO) test --locked --workspace
 	@python=$$(.ci/newer-python) && if [ -n "$$python" ]; then CARGO='$(CARGO)' .ci/test-python "$$python" engine; fi
+	fuzz/run 60 message
 
 test-python: build-deps
 	@CARGO='$(CARGO)' .ci/test-python '$(PYTHON)'
@@ -56,7 +58,7 @@ conformance: test-deps
 	SIP_TEST_SUBJECT=trunkline $(CARGO) test --locked -p trunkline-conformance
 
 SECONDS ?= 60
-fuzz: build-deps
+fuzz: fuzz-deps
 	fuzz/run $(SECONDS)
 
 bench: build
@@ -65,5 +67,7 @@ bench: build
 deps: test-deps
 build-deps:
 	@.ci/deps $(BUILD_PACKAGES)
+fuzz-deps:
+	@.ci/deps $(FUZZ_PACKAGES)
 test-deps:
 	@.ci/deps $(TEST_PACKAGES)

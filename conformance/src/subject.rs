@@ -166,7 +166,8 @@ impl Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        // The shell's own `kill`: a small Debian has no such program.
+        let _ = Command::new("sh").args(["-c", &format!("kill {}", self.child.id())]).status();
         let end = Instant::now() + Duration::from_secs(5);
         while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::yield_now();

@@ -20,15 +20,15 @@ def add_tcp_alias_via() -> int:
     r"""Makes the connection known under the port in Via; no effect over UDP."""
     ...
 
-def crit(text: str, /) -> None:
+def crit(text: str, /) -> int:
     r"""Writes a text to the log at level critical."""
     ...
 
-def dbg(text: str, /) -> None:
+def dbg(text: str, /) -> int:
     r"""Writes a text to the log at level debug."""
     ...
 
-def err(text: str, /) -> None:
+def err(text: str, /) -> int:
     r"""Writes a text to the log at level error."""
     ...
 
@@ -48,7 +48,7 @@ def get_debug() -> int:
     r"""Log level: -1 error, 0 notice, 2 info, 3 debug."""
     ...
 
-def info(text: str, /) -> None:
+def info(text: str, /) -> int:
     r"""Writes a text to the log at level info."""
     ...
 
@@ -241,11 +241,11 @@ def issflagset(number: int, /) -> bool:
     r"""Whether a script flag is set."""
     ...
 
-def log(level: str, text: str, /) -> None:
+def log(level: str, text: str, /) -> int:
     r"""Writes a text to the log at a level by name: `dbg info notice warn err crit` (others: err)."""
     ...
 
-def notice(text: str, /) -> None:
+def notice(text: str, /) -> int:
     r"""Writes a text to the log at level notice."""
     ...
 
@@ -281,7 +281,7 @@ def set_advertised_port(port: str, /) -> int:
     r"""Port for our Via of this request; Record-Route keeps that of the socket."""
     ...
 
-def set_drop() -> None:
+def set_drop() -> int:
     r"""Drops the message when the route ends: a reply is not forwarded, a branch is not sent."""
     ...
 
@@ -369,7 +369,7 @@ def to_WSX() -> bool:
     r"""Whether the message goes on over WebSocket, with TLS or without."""
     ...
 
-def warn(text: str, /) -> None:
+def warn(text: str, /) -> int:
     r"""Writes a text to the log at level warning."""
     ...
 
@@ -1127,7 +1127,7 @@ class _maxfwd:
     def is_maxfwd_lt(max_value: int, /) -> int:
         r"""Whether Max-Forwards is less than `max_value`.
 
-        Returns 1 or -1 (equal or greater); -2 when there is no such header, -3 when its value is not a number. After
+        Returns 1 or -1 (equal or greater, or `max_value` is not 0 to 255); -2 when there is no such header, -3 when its value is not a number. After
         `process_maxfwd` the lowered value counts."""
         ...
 
@@ -1136,7 +1136,8 @@ class _maxfwd:
         r"""Lowers Max-Forwards by one, or adds it with `max_value` when the request has none.
 
         Returns 1 when it was lowered (never above `max_limit`), 2 when it was added, -1 when it was 0 already: answer
-        483 Too Many Hops; -2 when the value is not a number. RFC 3261 §16.3 step 3, §16.6 step 3."""
+        483 Too Many Hops; -2 when the value is not a number; -1 also for a `max_value` that is not 0 to 255.
+        RFC 3261 §16.3 step 3, §16.6 step 3."""
         ...
 
 maxfwd: _maxfwd
@@ -1775,8 +1776,8 @@ class _rr:
     def is_direction(dir: str, /) -> int:
         r"""Whether the request goes `upstream` (callee to caller) or `downstream` (caller to callee).
 
-        Compares the `ftag` of this server's own Route with the From tag; without it: downstream. Returns 1, or -1 for the other
-        direction and for an unknown word."""
+        Compares the `ftag` of this server's own Route with the From tag; without it: downstream. Returns 1, -1 for the other
+        direction, -6 for an unknown word."""
         ...
 
     @staticmethod
@@ -2126,17 +2127,17 @@ class _textops:
 
     @staticmethod
     def cmp_istr(s1: str, s2: str, /) -> int:
-        r"""Whether two texts are equal, letters in either case. Returns 1 or -1."""
+        r"""As `cmp_str`, letters in either case."""
         ...
 
     @staticmethod
     def cmp_str(s1: str, s2: str, /) -> int:
-        r"""Whether two texts are equal. Returns 1 or -1."""
+        r"""Compares two texts. Returns 1 when they are equal, -1 when the first comes behind the second, -2 when it comes before it."""
         ...
 
     @staticmethod
     def ends_with(s1: str, s2: str, /) -> int:
-        r"""Whether the first text ends with the second. Returns 1 or -1."""
+        r"""Whether the first text ends with the second. Returns 1; -1 when it is shorter, else how they compare, as `cmp_str`."""
         ...
 
     @staticmethod
@@ -2147,7 +2148,8 @@ class _textops:
 
     @staticmethod
     def get_body_part(ctype: str, pvname: str, /) -> int:
-        r"""Puts the content of the first part of this media type into a pseudo-variable. Returns 1, or -1 when there is none."""
+        r"""Puts the content of the first part of this media type into a pseudo-variable; a body that is not multipart as it is, whatever its
+        type. Returns 1, or -1 when there is none."""
         ...
 
     @staticmethod
@@ -2350,7 +2352,7 @@ class _textops:
 
     @staticmethod
     def starts_with(s1: str, s2: str, /) -> int:
-        r"""Whether the first text begins with the second. Returns 1 or -2."""
+        r"""Whether the first text begins with the second. Returns 1; -1 when it is shorter, else how they compare, as `cmp_str`."""
         ...
 
     @staticmethod
@@ -2480,12 +2482,12 @@ class _textopsx:
 
     @staticmethod
     def fnmatch(val: str, matchex: str, /) -> int:
-        r"""Whether a text matches a shell pattern (`* ? [a-z]`). Returns 1 or -1."""
+        r"""Whether a text matches a shell pattern (`* ? [a-z]`). Returns 0 when it does, else -1: test with `>= 0`."""
         ...
 
     @staticmethod
     def fnmatch_ex(val: str, matchex: str, flags: str, /) -> int:
-        r"""As `fnmatch`; with `i` in `flags` letters match in either case. Returns 1 or -1."""
+        r"""As `fnmatch`; with `i` in `flags` letters match in either case."""
         ...
 
     @staticmethod
@@ -2546,18 +2548,19 @@ class _textopsx:
     @staticmethod
     def insert_hf_value(hexp: str, val: str, /) -> int:
         r"""Adds a value before the one that `hexp` names (`Header[2]`); without index as a new row before the first one, or at the top when
-        there is none. Returns 1; -1 when there is no value of that index."""
+        there is none; with an index and no such header as a new row behind all others. Returns 1; -1 when there are values but none of
+        that index."""
         ...
 
     @staticmethod
     def keep_hf() -> int:
         r"""Removes all headers but Via, From, To, Call-ID, CSeq, Content-Length, Content-Type, Max-Forwards, Contact, Route and Record-Route.
-        Returns 1."""
+        Returns -1, as Kamailio does although it was done."""
         ...
 
     @staticmethod
     def keep_hf_re(sre: str, /) -> int:
-        r"""As `keep_hf`, and headers whose name matches the regular expression stay as well. Returns 1, or -1 for a bad expression."""
+        r"""As `keep_hf`, and headers whose name matches the regular expression stay as well. Returns -1."""
         ...
 
     @staticmethod
@@ -2778,7 +2781,7 @@ class _tm:
 
     @staticmethod
     def t_release() -> int:
-        r"""Ends the transaction without a reply."""
+        r"""Ends the transaction without a reply. Returns 1, also when there is none."""
         ...
 
     @staticmethod
@@ -2818,7 +2821,8 @@ class _tm:
 
     @staticmethod
     def t_save_lumps() -> int:
-        r"""Lets later routes of the transaction see the changes made to the request so far; `t_relay` does so by itself."""
+        r"""Lets later routes of the transaction see the changes made to the request so far; `t_relay` does so by itself. -1 without
+        a transaction."""
         ...
 
     @staticmethod
@@ -2894,7 +2898,7 @@ class _tmx:
 
     @staticmethod
     def t_cancel_branches(which: str, /) -> int:
-        r"""Cancels branches: `all`, `others` (all but the current one), `this`."""
+        r"""Cancels branches: `all`, `others` (all but the current one), `this`. -1 when the transaction has none."""
         ...
 
     @staticmethod
@@ -2991,13 +2995,13 @@ class _x:
     class Drop(SystemExit): ...
 
     @staticmethod
-    def drop() -> None:
+    def drop() -> int:
         r"""Ends the route and drops the message: a reply is not forwarded, a branch is not sent. Raises `KSR.x.Drop`, which passes through
         `except Exception`."""
         ...
 
     @staticmethod
-    def exit() -> None:
+    def exit() -> int:
         r"""Ends the route, as `sys.exit()` does. Raises `KSR.x.Exit`, which passes through `except Exception`."""
         ...
 

@@ -223,16 +223,27 @@ pub(crate) fn parse_advertise(text: &str) -> Result<Advertise, String> {
     }
 }
 
-/// Reads the argument of `-l`: `[proto:]host[:port][/advertised]`, where host may be a list `(a, b)`.
+/// Reads the argument of `-l`: `[proto:]host[:port][/[advertised][/name]]`, where host may be a list `(a, b)`.
 pub fn parse_listen_argument(text: &str) -> Result<Vec<Listen>, String> {
-    let (address, advertise) = match text.split_once('/') {
-        Some((address, advertise)) => (address.trim(), Some(parse_advertise(advertise.trim())?)),
-        None => (text.trim(), None),
+    let mut parts = text.splitn(3, '/').map(str::trim);
+    let address = parts.next().unwrap_or_default();
+    let advertised = parts.next();
+    let name = parts.next();
+    let advertise = match advertised {
+        // `udp:127.0.0.1:5060//local`: a name and no other address.
+        None => None,
+        Some("") if name.is_some() => None,
+        Some(advertised) => Some(parse_advertise(advertised)?),
+    };
+    let name = match name {
+        Some("") => return Err("the socket's name is missing behind the second '/'".into()),
+        other => other.map(str::to_owned),
     };
     let mut sockets = Vec::new();
     for one in expand_list(address)? {
         let mut listen = Listen::new(Address::parse(&one)?, Span::default());
         listen.advertise.clone_from(&advertise);
+        listen.name.clone_from(&name);
         sockets.push(listen);
     }
     Ok(sockets)
@@ -304,5 +315,15 @@ mod tests {
             .ok()
             .and_then(|mut l| l.pop()?.advertise);
         assert_eq!(advertised, Some(Advertise { host: "1.2.3.4".into(), port: Some(5060) }));
+        let named = |text| {
+            let one = parse_listen_argument(text)?.pop().ok_or("no socket")?;
+            Ok::<_, String>((one.advertise.map(|a| a.host), one.name))
+        };
+        assert_eq!(named("udp:127.0.0.1:5080//local"), Ok((None, Some("local".into()))));
+        assert_eq!(
+            named("udp:127.0.0.1:5080/1.2.3.4:5060/local"),
+            Ok((Some("1.2.3.4".into()), Some("local".into())))
+        );
+        assert!(named("udp:127.0.0.1:5080/").is_err() && named("udp:127.0.0.1:5080//").is_err());
     }
 }

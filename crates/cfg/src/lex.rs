@@ -192,6 +192,24 @@ pub(crate) fn word_length(text: &str) -> usize {
 
 /// The value and the length with quotes of the string at the beginning of `text`.
 ///
+/// A string's value between double quotes, so that [`Scanner`] reads the same value again.
+pub(crate) fn quoted(value: &str) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    text.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            other => text.push(other),
+        }
+    }
+    text.push('"');
+    text
+}
+
 /// Between double quotes `\n \r \t \a \\ \" \xHH \OO` are escapes and a backslash at a line's end joins lines; any
 /// other backslash stays, as `\.` in a regular expression must. Between single quotes nothing is an escape.
 pub(crate) fn read_string(text: &str, quote: char) -> Option<(String, usize)> {

@@ -120,6 +120,28 @@ pub fn read_str(path: &Path, text: &str, options: &Options) -> (Config, Vec<Diag
     with(options, |preprocessor| preprocessor.run_text(path, text))
 }
 
+/// The configuration as text again, as the parser sees it (`--cfg-print`): includes in their place, only the branches that hold of
+/// conditionals, defines and `#!subst` applied, no comments. Findings are those of the preprocessor.
+pub fn evaluated(path: &Path, options: &Options) -> (String, Vec<Diagnostic>) {
+    let mut sources = Sources::default();
+    let mut found = Findings::default();
+    let preprocessed = Preprocessor::new(&mut sources, &mut found, options).run(path);
+    let mut text = String::new();
+    for token in &preprocessed.tokens {
+        if token.newline_before {
+            text.push('\n');
+        } else if token.space_before {
+            text.push(' ');
+        }
+        match token.kind {
+            TokenKind::Str => text.push_str(&lex::quoted(&token.text)),
+            _ => text.push_str(&token.text),
+        }
+    }
+    found.list.sort_by_key(|d| d.order);
+    (text.trim_start().to_owned(), found.list)
+}
+
 fn with(
     options: &Options,
     run: impl FnOnce(Preprocessor<'_>) -> preprocess::Preprocessed,

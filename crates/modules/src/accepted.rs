@@ -205,6 +205,11 @@ pub fn known_elsewhere(name: &str) -> bool {
     KAMAILIO.binary_search(&name).is_ok()
 }
 
+/// Names of Kamailio's modules, of those that are here and of those that are not.
+pub fn kamailios() -> impl Iterator<Item = &'static str> {
+    KAMAILIO.iter().copied()
+}
+
 impl Accepted {
     /// Values given to a parameter, in order.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ParamValue> + 'a {

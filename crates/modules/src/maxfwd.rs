@@ -54,16 +54,20 @@ impl MaxFwd {
     /// Lowers Max-Forwards by one, or adds it with `max_value` when the request has none.
     ///
     /// Returns 1 when it was lowered (never above `max_limit`), 2 when it was added, -1 when it was 0 already: answer
-    /// 483 Too Many Hops; -2 when the value is not a number. RFC 3261 §16.3 step 3, §16.6 step 3.
+    /// 483 Too Many Hops; -2 when the value is not a number; -1 also for a `max_value` that is not 0 to 255.
+    /// RFC 3261 §16.3 step 3, §16.6 step 3.
     #[ksr(cfg = ["process_maxfwd", "maxfwd_process", "mf_process_maxfwd_header"], routes(REQUEST))]
     fn process_maxfwd(&self, ctx: &mut RouteContext<'_>, max_value: i64) -> Outcome {
+        if !in_range(max_value) {
+            return Outcome::FALSE;
+        }
         let value = match current(ctx) {
             Found::Unreadable => return Outcome(-2),
             Found::Value(0) => return Outcome(-1),
             Found::Value(value) => value,
             Found::None => {
                 if !std::mem::replace(&mut ctx.slots.slot::<Changed>().added, true) {
-                    let row = format!("Max-Forwards: {}\r\n", max_value.clamp(0, 255));
+                    let row = format!("Max-Forwards: {}\r\n", max_value);
                     let at = ctx.message.headers_start();
                     ctx.edits.insert(at, row.as_bytes());
                 }
@@ -84,16 +88,28 @@ impl MaxFwd {
 
     /// Whether Max-Forwards is less than `max_value`.
     ///
-    /// Returns 1 or -1 (equal or greater); -2 when there is no such header, -3 when its value is not a number. After
+    /// Returns 1 or -1 (equal or greater, or `max_value` is not 0 to 255); -2 when there is no such header, -3 when its value is not a number. After
     /// `process_maxfwd` the lowered value counts.
     #[ksr(cfg = ["is_maxfwd_lt", "mf_lowlimit", "maxfwd_at_least"])]
     fn is_maxfwd_lt(&self, ctx: &mut RouteContext<'_>, max_value: i64) -> Outcome {
+        if !in_range(max_value) {
+            return Outcome::FALSE;
+        }
         match current(ctx) {
             Found::Value(value) => Outcome::from(i64::from(value) < max_value),
             Found::None => Outcome(-2),
             Found::Unreadable => Outcome(-3),
         }
     }
+}
+
+/// RFC 3261 §20.22: 0 to 255.
+fn in_range(max_value: i64) -> bool {
+    let fits = (0..=255).contains(&max_value);
+    if !fits {
+        tracing::error!(target: "maxfwd", max_value, "a number from 0 to 255 is expected");
+    }
+    fits
 }
 
 /// Digits without an allocation: this runs for every request.

@@ -99,8 +99,13 @@ impl Sum {
     }
 }
 
-/// For `kemi.callbacks`: totals per callback, and the same per worker.
-pub(crate) fn report(names: &Callbacks, workers: &[Arc<WorkerCounters>]) -> Json {
+/// For `kemi.callbacks`: totals per callback, and the same per worker. Callbacks the script has (`found`) are listed before they ran:
+/// a zero there says that nothing came to them.
+pub(crate) fn report<'f>(
+    names: &Callbacks,
+    found: impl Iterator<Item = &'f String>,
+    workers: &[Arc<WorkerCounters>],
+) -> Json {
     let mut totals: BTreeMap<CallbackId, Sum> = BTreeMap::new();
     let mut each = Vec::new();
     for worker in workers {
@@ -114,6 +119,13 @@ pub(crate) fn report(names: &Callbacks, workers: &[Arc<WorkerCounters>]) -> Json
         }
         each.push(json!({ "rank": worker.rank, "callbacks": rows }));
     }
-    let totals: Vec<Json> = totals.iter().map(|(id, sum)| sum.json(&names.name(*id))).collect();
+    let mut rows: Vec<(String, Sum)> =
+        totals.into_iter().map(|(id, sum)| (names.name(id).to_string(), sum)).collect();
+    for name in found {
+        if !rows.iter().any(|(n, _)| n == name) {
+            rows.push((name.clone(), Sum::default()));
+        }
+    }
+    let totals: Vec<Json> = rows.iter().map(|(name, sum)| sum.json(name)).collect();
     json!({ "callbacks": totals, "workers": each })
 }

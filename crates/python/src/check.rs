@@ -27,6 +27,8 @@ pub struct Problem {
     pub message: String,
     /// What to do about it; may be empty.
     pub hint: String,
+    /// It is no Python: the script cannot be loaded.
+    pub fatal: bool,
 }
 
 impl std::fmt::Display for Problem {
@@ -60,8 +62,14 @@ pub(crate) struct Survey(Json);
 /// Parses a script. Errors are syntax errors (and trouble of our own).
 pub(crate) fn survey(main: Interpreter, script: &Path, source: &[u8]) -> Result<Survey, Problem> {
     let file = script.display().to_string();
-    let failed =
-        |message: String| Problem { file: file.clone(), line: 0, column: 0, message, hint: String::new() };
+    let failed = |message: String| Problem {
+        file: file.clone(),
+        line: 0,
+        column: 0,
+        message,
+        hint: String::new(),
+        fatal: false,
+    };
     let state = ThreadState::of(main).map_err(failed)?;
     let text = state.with(|py| {
         run(py, script, source).map_err(|exception| {
@@ -71,14 +79,16 @@ pub(crate) fn survey(main: Interpreter, script: &Path, source: &[u8]) -> Result<
             }
             let number = |name| exception.value().find(py, name).and_then(|n| n.as_int(py)).unwrap_or(0);
             let message = load::syntax_error(py, &exception);
-            // The place is in fields of its own.
-            let message = message.split_once(": ").map_or(message.clone(), |(_, rest)| rest.to_owned());
+            // The place is in fields of its own, and its line is shown by whoever prints the problem.
+            let first = message.lines().next().unwrap_or_default();
+            let message = first.split_once(": ").map_or(first, |(_, rest)| rest).to_owned();
             Problem {
                 file: file.clone(),
                 line: u32::try_from(number("lineno")).unwrap_or(0),
                 column: u32::try_from(number("offset")).unwrap_or(0),
                 message,
                 hint: String::new(),
+                fatal: true,
             }
         })
     });
@@ -187,8 +197,14 @@ pub(crate) fn check(
     elsewhere: &[&'static Function],
 ) -> Result<Report, Vec<Problem>> {
     let file = settings.script.display().to_string();
-    let whole =
-        |message: String| Problem { file: file.clone(), line: 0, column: 0, message, hint: String::new() };
+    let whole = |message: String| Problem {
+        file: file.clone(),
+        line: 0,
+        column: 0,
+        message,
+        hint: String::new(),
+        fatal: false,
+    };
     let source = std::fs::read(&settings.script).map_err(|e| vec![whole(format!("cannot be read: {e}"))])?;
     let main = interpreter::start(&settings.script).map_err(|e| vec![whole(e.message)])?;
     let survey = survey(main, &settings.script, &source).map_err(|p| vec![p])?;
@@ -211,8 +227,14 @@ pub(crate) fn check(
     }
     let mut functions = BTreeSet::new();
     for u in survey.uses() {
-        let problem =
-            |line, column, message, hint| Problem { file: file.clone(), line, column, message, hint };
+        let problem = |line, column, message, hint| Problem {
+            file: file.clone(),
+            line,
+            column,
+            message,
+            hint,
+            fatal: false,
+        };
         match loaded.iter().find(|f| f.object == u.object && f.name == u.name) {
             Some(function) => {
                 functions.insert(function.path());

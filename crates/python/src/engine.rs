@@ -300,6 +300,8 @@ impl ScriptEngine for Shared {
     }
     fn rpc_callbacks(&self) -> Json {
         let workers = self.0.workers.lock().unwrap_or_else(|p| p.into_inner()).clone();
-        callbacks::report(&self.0.core.callbacks, &workers)
+        // `child_init` is no callback of a message; it is not counted.
+        let counted = self.0.found.iter().filter(|name| **name != self.0.settings.script_child_init);
+        callbacks::report(&self.0.core.callbacks, counted, &workers)
     }
 }

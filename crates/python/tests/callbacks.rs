@@ -105,6 +105,15 @@ fn each_worker_has_its_own_handler() {
     for mode in modes() {
         let server = Server::mode(SCRIPT, mode);
         let (one, two) = (server.station(1), server.station(2));
+        // A callback that never ran is listed too: that is how a script nothing comes to is found out.
+        let rows = server.engine.rpc_callbacks()["callbacks"].clone();
+        let before: Vec<(&str, Option<u64>)> = rows
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|r| (r["name"].as_str().unwrap_or(""), r["calls"].as_u64()))
+            .collect();
+        assert_eq!(before, [("ksr_request_route", Some(0)), ("ksr_reply_route", Some(0))]);
         assert_eq!(one.run("ksr_request_route", INVITE).outcome, RunOutcome::Returned(101));
         assert_eq!(two.run("ksr_request_route", INVITE).outcome, RunOutcome::Returned(102), "{mode:?}");
         assert_eq!(one.run("ksr_request_route", INVITE).outcome, RunOutcome::Returned(201));

@@ -14,7 +14,7 @@ assert KSR.pv.get("$null") is None
 assert KSR.pv.is_null("$null") is True
 assert KSR.is_INVITE() is True and KSR.is_method_in("R") is False
 assert KSR.t.number(-7) == -7 and type(KSR.t.number(1)) is int
-assert KSR.info("x") is None
+assert KSR.info("x") == 0
 assert KSR.t.list() == [1, "two", None]
 assert KSR.t.map() == {"k": True, "l": []}
 assert getattr(KSR, "async").one() == 1 and KSR.__dict__["async"].one() == 1

@@ -246,7 +246,8 @@ fn kind_of(ty: &Type) -> Option<Ident> {
 type Convert = fn(TokenStream) -> TokenStream;
 
 fn returns_of(output: &ReturnType, ident: &Ident) -> syn::Result<(Ident, Convert)> {
-    let void: Convert = |call| quote!({ #call; ::script::Value::Null });
+    // Kamailio's functions without a result give scripts 0.
+    let void: Convert = |call| quote!({ #call; ::script::Value::Int(0) });
     let into: Convert = |call| quote!(::script::Value::from(#call));
     let plain: Convert = |call| call;
     let opt: Convert = |call| quote!(::script::Value::opt(#call));

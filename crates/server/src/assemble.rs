@@ -86,7 +86,7 @@ fn unknown_module(config: &Config, row: &LoadModule) -> Diagnostic {
             .with_hint("delete this line, and the calls the script makes to it, to start without it");
     }
     let d = config.diagnostic(Severity::Error, row.span, format!("unknown module '{name}'"));
-    match suggest(name, modules::names()) {
+    match suggest(name, modules::names().chain(modules::accepted::kamailios())) {
         Some(near) => d.with_hint(format!("did you mean '{near}'?")),
         None => d,
     }

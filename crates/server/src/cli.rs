@@ -79,11 +79,12 @@ pub struct RunArgs {
     /// Define for the configuration's preprocessor: `-A WITH_NAT`, `-A 'PORT=5062'`, `-A 'DEFVAL="str"'`.
     #[arg(short = 'A', value_name = "NAME[=VALUE]")]
     pub define: Vec<String>,
-    /// Listen here instead of where the configuration says: `udp:127.0.0.1:5060`, `eth0:5062`, `udp:10.0.0.1:5060/192.0.2.1:5060`.
+    /// Listen here too: `udp:127.0.0.1:5060`, `eth0:5062`, with an advertised address `udp:10.0.0.1:5060/192.0.2.1:5060`, with a name
+    /// `udp:10.0.0.1:5060//local`.
     #[arg(short = 'l', value_name = "ADDRESS")]
     pub listen: Vec<String>,
     /// Name that counts as this server: `[proto:]hostname[:port]`.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "domain", value_name = "NAME")]
     pub alias: Vec<String>,
     /// UDP workers per socket, instead of `children`.
     #[arg(short = 'n', value_name = "N")]
@@ -139,6 +140,9 @@ pub struct RunArgs {
     /// Value of `server_id`.
     #[arg(long, value_name = "N")]
     pub server_id: Option<u32>,
+    /// Print the configuration with includes read, conditionals decided and defines replaced, and start nothing.
+    #[arg(long, action = ArgAction::Count)]
+    pub cfg_print: u8,
     /// Print the version.
     #[arg(short = 'v', short_alias = 'V', long = "version", action = ArgAction::Count)]
     pub version: u8,
@@ -189,6 +193,9 @@ pub struct Ignored {
     /// Bound of the automatic receive buffer.
     #[arg(short = 'b', value_name = "BYTES")]
     buffer: Option<String>,
+    /// Bound of the automatic send buffer.
+    #[arg(short = 'B', value_name = "BYTES")]
+    send_buffer: Option<String>,
     /// Process group file.
     #[arg(short = 'G', value_name = "FILE")]
     group_file: Option<String>,
@@ -216,9 +223,12 @@ pub struct Ignored {
     /// Log engine.
     #[arg(long, value_name = "NAME")]
     log_engine: Option<String>,
-    /// Print the evaluated configuration.
+    /// Print all errors: that is always so.
     #[arg(long, action = ArgAction::Count)]
-    cfg_print: u8,
+    all_errors: u8,
+    /// Unique id of this instance.
+    #[arg(long, value_name = "TEXT")]
+    iuid: Option<String>,
 }
 
 impl Ignored {
@@ -237,6 +247,7 @@ impl Ignored {
             ("-S", self.no_sctp > 0),
             ("-a", some(&self.auto_aliases)),
             ("-b", some(&self.buffer)),
+            ("-B", some(&self.send_buffer)),
             ("-G", some(&self.group_file)),
             ("-K", self.via_check > 0),
             ("-O", some(&self.optimise)),
@@ -246,7 +257,8 @@ impl Ignored {
             ("-W", some(&self.poll)),
             ("--atexit", some(&self.atexit)),
             ("--log-engine", some(&self.log_engine)),
-            ("--cfg-print", self.cfg_print > 0),
+            ("--all-errors", self.all_errors > 0),
+            ("--iuid", some(&self.iuid)),
         ]
         .into_iter()
         .filter_map(|(name, given)| given.then_some(name))
@@ -295,7 +307,7 @@ mod tests {
     fn a_unit_file_line_works_with_and_without_run() {
         let flags = "-DD -P /run/kamailio/kamailio.pid -f /etc/k.cfg -m 64 -M 8 -u kamailio -g kamailio -x fm -X fm -A WITH_NAT \
                      -A PORT=5062 -l udp:127.0.0.1:5060 -l [::1]:5060 -n 4 -N 2 -L /usr/lib/kamailio/modules -w / -Y /run/kamailio \
-                     -E -e -dd --debug=-1 --loadmodule=tm --modparam=tm:fr_timer:i:3 --substdef=/A/B/ --log-engine=json --atexit=no -T";
+                     -E -e -dd --debug=-1 --loadmodule=tm --modparam=tm:fr_timer:i:3 --substdef=/A/B/ --log-engine=json --atexit=no -T -B 262144 --all-errors --iuid=a1 --domain=example.com";
         for start in ["trunkline", "trunkline run", "trunkline check"] {
             let r = parse(&format!("{start} {flags}"));
             assert_eq!(r.file, PathBuf::from("/etc/k.cfg"));
@@ -306,7 +318,20 @@ mod tests {
             assert_eq!((r.define.len(), r.listen.len()), (2, 2));
             assert_eq!(
                 r.ignored.given(),
-                ["-L", "-m", "-M", "-x", "-X", "-N", "-T", "--atexit", "--log-engine"]
+                [
+                    "-L",
+                    "-m",
+                    "-M",
+                    "-x",
+                    "-X",
+                    "-N",
+                    "-T",
+                    "-B",
+                    "--atexit",
+                    "--log-engine",
+                    "--all-errors",
+                    "--iuid"
+                ]
             );
             let o = r.cfg_options();
             assert_eq!((o.defines.len(), o.modparams.len(), o.substs.len()), (2, 1, 1));
@@ -320,13 +345,15 @@ mod tests {
 
     #[test]
     fn all_of_kamailios_flags_are_known() {
-        for flag in "-a -A -b -c --cfg-print -d --debug -D -e -E -f -g -G -I -K -l --loadmodule --log-engine -L -m --modparam -M -n -N \
+        for flag in "-a -A -b -B -c --cfg-print --all-errors --iuid --domain -d --debug -D -e -E -f -g -G -I -K -l --loadmodule --log-engine -L -m --modparam -M -n -N \
                      -O -P -Q -r -R --server-id --subst --substdef --substdefs -S -t -T -u -v --version -V -x -X -Y -w -W --alias --atexit"
             .split_whitespace()
         {
             let command = Cli::command();
             let known = command.get_arguments().any(|a| match flag.strip_prefix("--") {
-                Some(long) => a.get_long() == Some(long),
+                Some(long) => {
+                    a.get_long() == Some(long) || a.get_all_aliases().is_some_and(|l| l.contains(&long))
+                }
                 None => {
                     let c = flag.chars().nth(1);
                     a.get_short() == c

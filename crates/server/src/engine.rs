@@ -12,7 +12,11 @@ const PYTHON: [(&str, python::Flavour); 2] =
     [("app_python3", python::Flavour::Handler), ("app_python3s", python::Flavour::Functions)];
 
 /// Settings of the Python engine; `None` when a finding says why there are none.
-pub fn python_settings(config: &Config, found: &mut Vec<Diagnostic>) -> Option<python::Settings> {
+pub fn python_settings(
+    config: &Config,
+    working: Option<&Path>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<python::Settings> {
     let (row, flavour) = PYTHON.iter().find_map(|(name, flavour)| Some((config.module(name)?, *flavour)))?;
     let module = row.name.as_str();
     let Some(load) = last(config, module, "load") else {
@@ -25,7 +29,7 @@ pub fn python_settings(config: &Config, found: &mut Vec<Diagnostic>) -> Option<p
         return None;
     };
     let written = load.value.as_str().unwrap_or_default();
-    let path = script_path(written, config.path());
+    let path = script_path(written, config.path(), working);
     if let Err(e) = std::fs::File::open(&path).and_then(|f| f.metadata()).and_then(|m| {
         if m.is_dir() { Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)) } else { Ok(()) }
     }) {
@@ -79,19 +83,19 @@ fn choice<T: FromStr<Err = String>>(
     }
 }
 
-/// A relative script is looked for in the working directory, as Kamailio does, then beside the configuration.
-fn script_path(written: &str, config: &Path) -> PathBuf {
-    let path = Path::new(written);
-    if path.is_absolute() || path.exists() {
-        return path.to_owned();
-    }
-    match config.parent().map(|dir| dir.join(path)).filter(|p| p.exists()) {
-        Some(beside) => beside,
-        None => path.to_owned(),
-    }
+/// A relative script is looked for in the working directory (`-w`), as Kamailio does, then beside the configuration. The path is
+/// absolute: the server changes its working directory before it loads the script.
+fn script_path(written: &str, config: &Path, working: Option<&Path>) -> PathBuf {
+    let written = Path::new(written);
+    let beside = config.parent().map(|dir| dir.join(written));
+    let places = [working.map(|dir| dir.join(written)), Some(written.to_owned()), beside];
+    let found = places.into_iter().flatten().find(|p| p.exists());
+    let path = found.unwrap_or_else(|| written.to_owned());
+    std::path::absolute(&path).unwrap_or(path)
 }
 
-/// Reads the script without running it; problems become findings of this severity.
+/// Reads the script without running it; problems become findings of this severity, errors if it is no Python at all.
+/// As warnings, those about the script as a whole (no `mod_init`) are left out: loading it says so, and for certain.
 pub fn check_script(
     settings: &python::Settings,
     registry: &Registry,
@@ -108,7 +112,9 @@ pub fn check_script(
         Ok(report) => Some(report),
         Err(problems) => {
             let sources = std::fs::read_to_string(&settings.script).unwrap_or_default();
-            found.extend(problems.into_iter().map(|p| {
+            let told = |p: &python::Problem| p.line > 0 || severity == Severity::Error;
+            found.extend(problems.into_iter().filter(told).map(|p| {
+                let severity = if p.fatal { Severity::Error } else { severity };
                 let mut d = Diagnostic::about_file(severity, &p.file, p.message);
                 (d.line, d.column, d.width) = (p.line, p.column, 1);
                 if let Some(line) = p.line.checked_sub(1).and_then(|n| sources.lines().nth(n as usize)) {

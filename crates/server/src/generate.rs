@@ -7,6 +7,7 @@ use script::{Registry, printers};
 
 use crate::cli::GenerateArgs;
 use crate::rpc::ServerModule;
+use crate::say;
 
 /// Kamailio's surface, which the coverage page compares with.
 const TABLES: printers::Tables<'static> = printers::Tables {
@@ -25,18 +26,18 @@ pub fn run(args: &GenerateArgs) -> ExitCode {
     match &args.folder {
         None => {
             for (name, text) in pages {
-                println!("<!-- {name} -->\n{text}");
+                say::out(format_args!("<!-- {name} -->\n{text}"));
             }
             ExitCode::SUCCESS
         }
         Some(folder) => {
             for (name, text) in &pages {
                 if let Err(e) = write(&folder.join(name), text) {
-                    eprintln!("trunkline generate: {}: {e}", folder.join(name).display());
+                    say::err(format_args!("trunkline generate: {}: {e}", folder.join(name).display()));
                     return ExitCode::FAILURE;
                 }
             }
-            println!("{} pages written to {}", pages.len(), folder.display());
+            say::out(format_args!("{} pages written to {}", pages.len(), folder.display()));
             ExitCode::SUCCESS
         }
     }

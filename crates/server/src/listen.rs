@@ -22,17 +22,14 @@ pub struct Wanted {
     place: Option<cfg::Span>,
 }
 
-/// Turns the configuration's listens (or the command line's) into addresses.
+/// Turns the configuration's listens and then the command line's into addresses, in Kamailio's order.
 pub fn wanted(config: &Config, args: &RunArgs, children: usize, found: &mut Vec<Diagnostic>) -> Vec<Wanted> {
-    let mut rows: Vec<(Listen, bool)> = Vec::new();
+    let mut rows: Vec<(Listen, bool)> = config.listen.iter().map(|l| (l.clone(), false)).collect();
     for text in &args.listen {
         match cfg::parse_listen_argument(text) {
             Ok(list) => rows.extend(list.into_iter().map(|l| (l, true))),
             Err(e) => found.push(command_line(format!("-l {text}: {e}"))),
         }
-    }
-    if args.listen.is_empty() {
-        rows.extend(config.listen.iter().map(|l| (l.clone(), false)));
     }
     let mut all: Vec<Wanted> = Vec::new();
     if rows.is_empty() && args.listen.is_empty() {
@@ -200,9 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_replaces_the_configuration() {
+    fn the_command_line_adds_to_the_configuration() {
         let (all, _) = listeners("listen=udp:127.0.0.1:5060\n", &["udp:127.0.0.2:5090/192.0.2.1:5060"]);
-        assert_eq!(all, ["127.0.0.2:5090 Some((\"192.0.2.1\", 5060)) x3"]);
+        assert_eq!(all, ["127.0.0.1:5060 None x3", "127.0.0.2:5090 Some((\"192.0.2.1\", 5060)) x3"]);
     }
 
     #[test]

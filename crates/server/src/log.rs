@@ -72,7 +72,7 @@ pub fn start(debug: i32, colour: bool) {
     let writer = state.clone();
     let spawned = std::thread::Builder::new().name("log".into()).spawn(move || write_lines(&writer, &items));
     if let Err(e) = spawned {
-        eprintln!("trunkline: no log: {e}");
+        crate::say::err(format_args!("trunkline: no log: {e}"));
         return;
     }
     // A second subscriber is refused: then a test installed its own, which is fine.

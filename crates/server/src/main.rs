@@ -21,6 +21,7 @@ mod log;
 mod privileges;
 mod rpc;
 mod run;
+mod say;
 mod settings;
 mod sleeper;
 mod start;
@@ -56,32 +57,35 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Some(Command::Run(args)) => run_or_check(&args),
-        Some(Command::Check(args)) => start::check(&args),
+        Some(Command::Run(args)) => run_or_check(&args, false),
+        Some(Command::Check(args)) => run_or_check(&args, true),
         Some(Command::Ctl(args)) => ctl::client::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Version) => version(false),
-        None => run_or_check(&cli.run),
+        None => run_or_check(&cli.run, false),
     }
 }
 
-fn run_or_check(args: &RunArgs) -> ExitCode {
+fn run_or_check(args: &RunArgs, check: bool) -> ExitCode {
     if args.version > 0 || args.info > 0 {
         return version(args.info > 0);
     }
-    if args.check > 0 {
+    if args.cfg_print > 0 {
+        return start::print_configuration(args);
+    }
+    if check || args.check > 0 {
         return start::check(args);
     }
     start::run(args)
 }
 
 fn version(more: bool) -> ExitCode {
-    println!("version: {}", rpc::version());
-    println!("id: {}", rpc::build_id());
-    println!("python: {}", python::python_version());
+    say::out(format_args!("version: {}", rpc::version()));
+    say::out(format_args!("id: {}", rpc::build_id()));
+    say::out(format_args!("python: {}", python::python_version()));
     if more {
-        println!("sip: UDP over IPv4 and IPv6; datagrams to 64 KiB");
-        println!("profile: {}", if cfg!(debug_assertions) { "debug" } else { "release" });
+        say::out("sip: UDP over IPv4 and IPv6; datagrams to 64 KiB");
+        say::out(format_args!("profile: {}", if cfg!(debug_assertions) { "debug" } else { "release" }));
     }
     ExitCode::SUCCESS
 }

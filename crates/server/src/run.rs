@@ -21,7 +21,7 @@ use crate::start::Prepared;
 use crate::station::{Orphans, Station};
 use crate::turnstile::Turnstile;
 use crate::worker::{self, Counters, Ready, Shared, UdpWorker};
-use crate::{engine, log};
+use crate::{engine, log, say, settings};
 
 /// How long a worker may take to finish what it has read when the server ends.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     let user = args.user.clone().or_else(|| text("user"));
     let group = args.group.clone().or_else(|| text("group"));
     let identity = Identity::find(user.as_deref(), group.as_deref())?;
-    if let Some(dir) = args.directory.clone().or_else(|| text("workdir").map(Into::into)) {
+    if let Some(dir) = settings::directory(&config, args) {
         work_in(&dir)?;
     }
     let pid_file = args.pid_file.as_deref().map(PidFile::write).transpose()?;
@@ -73,6 +73,8 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         watch: Sleeper::default(),
     });
 
+    // A module's first tick comes before the first message: usrloc opens the tables of `preload` in it.
+    core.registry.modules().iter().for_each(|m| m.tick(&core, crate::clock::now()));
     let mut threads = Threads::start(&shared, &engine)?;
     // Kamailio's main process runs `child_init` last, with rank 0.
     let main = engine.worker(0, &core).map_err(|e| e.message)?;
@@ -86,7 +88,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         workers: &workers,
         control: Some(control.path()),
     };
-    eprint!("{}", banner::text(&core, &facts));
+    say::err(banner::text(&core, &facts).trim_end());
 
     for signal in signals.forever() {
         match signal {
@@ -106,10 +108,10 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     std::mem::forget(main);
     log::flush();
     if !ended_in_time {
-        eprintln!(
+        say::err(format_args!(
             "trunkline: a worker was still in the script after {} seconds and was left behind",
             DRAIN.as_secs()
-        );
+        ));
     }
     // `exit` rather than a return: a stuck thread must not keep the process.
     std::process::exit(0)
@@ -247,7 +249,7 @@ impl Threads {
                 _ => {}
             }
             if signals.pending().any(|s| s == SIGTERM || s == SIGINT) {
-                eprintln!("trunkline: second signal, ending at once");
+                say::err("trunkline: second signal, ending at once");
                 std::process::exit(1);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 
 use cfg::{Config, Diagnostic, Severity};
 use message::Transport;
@@ -62,6 +63,11 @@ pub fn debug(config: &Config, args: &RunArgs) -> i32 {
         (None, 0) => i32::try_from(config.debug()).unwrap_or(0),
         (None, n) => i32::from(n),
     }
+}
+
+/// The working directory: `-w`, else `workdir`.
+pub fn directory(config: &Config, args: &RunArgs) -> Option<PathBuf> {
+    args.directory.clone().or_else(|| config.str("workdir").map(PathBuf::from))
 }
 
 fn children(config: &Config, args: &RunArgs, found: &mut Vec<Diagnostic>) -> usize {

@@ -11,7 +11,7 @@ use transport::udp::Socket;
 use crate::cli::RunArgs;
 use crate::listen::Wanted;
 use crate::rpc::ServerModule;
-use crate::{assemble, clock, engine, listen, log, run, settings};
+use crate::{assemble, clock, engine, listen, log, run, say, settings};
 
 /// Everything that was read and checked.
 pub struct Prepared {
@@ -41,8 +41,18 @@ pub fn check(args: &RunArgs) -> ExitCode {
     if errors > 0 || prepared.is_none() {
         return ExitCode::FAILURE;
     }
-    println!("{}: configuration and script are fine; callbacks: {callbacks}", args.file.display());
+    say::out(format_args!(
+        "{}: configuration and script are fine; callbacks: {callbacks}",
+        args.file.display()
+    ));
     ExitCode::SUCCESS
+}
+
+/// `--cfg-print`: the configuration as the parser sees it, files included and conditionals decided. Nothing starts.
+pub fn print_configuration(args: &RunArgs) -> ExitCode {
+    let (text, found) = cfg::evaluated(&args.file, &args.cfg_options());
+    say::out(text.trim_end());
+    if print(&found) > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// `trunkline run`.
@@ -59,7 +69,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             log::flush();
-            eprintln!("trunkline: {message}");
+            say::err(format_args!("trunkline: {message}"));
             ExitCode::FAILURE
         }
     }
@@ -95,7 +105,7 @@ fn prepare(args: &RunArgs, open: bool, found: &mut Vec<Diagnostic>) -> Option<Pr
     let loaded = assemble::load(&config, vec![Box::new(ServerModule::default())], found);
     let listeners: Vec<_> = wanted.iter().map(|w: &Wanted| w.listener.clone()).collect();
     let modules = loaded.set_up(&config, &core_config, &listeners, clock::now(), found);
-    let script = engine::python_settings(&config, found);
+    let script = engine::python_settings(&config, settings::directory(&config, args).as_deref(), found);
     in_reading_order(&config, found);
     let core = core(core_config, listeners, modules);
     Some(Prepared {
@@ -128,15 +138,15 @@ fn print(found: &[Diagnostic]) -> usize {
     let colour = std::io::stderr().is_terminal() && log::colours_wanted();
     for d in found {
         if colour {
-            eprintln!("{}", d.coloured());
+            say::err(d.coloured());
         } else {
-            eprintln!("{d}");
+            say::err(d);
         }
     }
     let errors = found.iter().filter(|d| d.is_error()).count();
     if errors > 0 {
         let s = if errors == 1 { "" } else { "s" };
-        eprintln!("trunkline: {errors} error{s}, not started");
+        say::err(format_args!("trunkline: {errors} error{s}, not started"));
     }
     errors
 }

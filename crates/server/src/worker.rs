@@ -471,7 +471,7 @@ pub fn remember_panics() {
         let name = std::thread::current().name().unwrap_or("?").to_owned();
         // Threads without a guard around them end here: say so at once.
         if !name.starts_with("udp-") && !name.starts_with(TIMER) {
-            eprintln!("trunkline: thread {name}: {text}{place}");
+            crate::say::err(format_args!("trunkline: thread {name}: {text}{place}"));
         }
     }));
 }

@@ -18,7 +18,13 @@ fn it_passes_the_check() {
 
 #[test]
 fn a_phone_registers_and_is_found() {
-    let server = Server::start_config(Folder::new(), &config(), &["-l", "udp:127.0.0.1:0", "-n", "2"]);
+    // The same configuration on a port that is free.
+    let folder = Folder::new();
+    let example = std::fs::read_to_string(config()).expect("example");
+    assert!(example.contains("listen=udp:127.0.0.1:5060"), "{example}");
+    let moved = folder.write("kamailio.cfg", &example.replace("127.0.0.1:5060", "127.0.0.1:0"));
+    std::fs::copy(config().with_file_name("route.py"), folder.path().join("route.py")).expect("script");
+    let server = Server::start_config(folder, &moved, &["-n", "2"]);
     assert!(server.banner.contains("phones"), "{}", server.banner);
     let phone = server.phone();
     let register = format!(

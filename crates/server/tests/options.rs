@@ -50,6 +50,9 @@ fn ctl_prints_for_people_and_for_programs() {
     assert_eq!(text(&out.stdout).trim(), r#"[5,"5","a"]"#);
     let out = server.ctl(&["no.such"]);
     assert!(!out.status.success() && text(&out.stderr).contains("error 500: Method Not Found"));
+    assert!(text(&out.stderr).contains("without a command lists"), "{}", text(&out.stderr));
+    let out = server.ctl(&["core.uptme"]);
+    assert!(text(&out.stderr).contains("Did you mean 'core.uptime'?"), "{}", text(&out.stderr));
     let list = text(&server.ctl(&[]).stdout);
     assert!(list.contains("kemi.callbacks") && list.contains("tm.stats"), "{list}");
 }

@@ -50,12 +50,13 @@ fn an_unknown_parameter_and_a_wrong_type() {
 #[test]
 fn a_missing_module() {
     both(
-        &with("loadmodule \"registrat.so\"\nloadmodule \"dispatcher.so\""),
+        &with("loadmodule \"registrat.so\"\nloadmodule \"dispatcher.so\"\nloadmodule \"disptcher.so\""),
         ANSWER,
         &[
             "unknown module 'registrat'",
             "did you mean 'registrar'?",
             "Kamailio's module dispatcher is not available",
+            "did you mean 'dispatcher'?",
         ],
     );
 }
@@ -67,7 +68,17 @@ fn a_syntax_error_in_the_configuration() {
 
 #[test]
 fn a_syntax_error_in_the_script() {
-    both(&with(""), "import KSR\ndef mod_init(:\n    pass\n", &["route.py", "2"]);
+    let script = "import KSR\ndef mod_init(:\n    pass\n";
+    both(
+        &with(""),
+        script,
+        &["route.py:2:", "error: SyntaxError: ", "  def mod_init(:\n", "1 error, not started"],
+    );
+    for command in ["run", "check"] {
+        let said = refused(command, &with(""), script);
+        assert_eq!(said.matches("SyntaxError").count(), 1, "{command}: once is enough\n{said}");
+        assert_eq!(said.matches("def mod_init").count(), 1, "{command}: once is enough\n{said}");
+    }
 }
 
 #[test]
@@ -78,7 +89,10 @@ fn a_script_that_cannot_be_imported() {
 
 #[test]
 fn a_script_without_a_request_route() {
-    both(&with(""), "class H:\n    pass\ndef mod_init():\n    return H()\n", &["ksr_request_route"]);
+    let script = "class H:\n    pass\ndef mod_init():\n    return H()\n";
+    both(&with(""), script, &["ksr_request_route"]);
+    let said = refused("run", &with(""), script);
+    assert_eq!(said.lines().count(), 1, "once is enough\n{said}");
 }
 
 #[test]
@@ -97,6 +111,26 @@ fn an_unreadable_configuration() {
     let out = run_to_end(&["run", "-f", "/nonexistent/kamailio.cfg"]);
     assert_eq!(out.status.code(), Some(1));
     assert!(text(&out.stderr).contains("/nonexistent/kamailio.cfg"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn a_folder_instead_of_a_file() {
+    let folder = Folder::new();
+    for command in ["run", "check"] {
+        let out = run_to_end(&[command, "-f", &folder.path().display().to_string()]);
+        assert_eq!(out.status.code(), Some(1));
+        assert!(text(&out.stderr).contains("it is a directory"), "{}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_written() {
+    let folder = Folder::new();
+    let script = folder.write("route.py", ANSWER);
+    let config = folder.write("kamailio.cfg", &with("").replace("{script}", &script.display().to_string()));
+    let out = run_to_end(&["-f", &config.display().to_string(), "-P", "/nonexistent/t.pid"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("trunkline: pid file /nonexistent/t.pid: "), "{}", text(&out.stderr));
 }
 
 #[test]

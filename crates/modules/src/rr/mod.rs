@@ -132,15 +132,15 @@ impl Rr {
 
     /// Whether the request goes `upstream` (callee to caller) or `downstream` (caller to callee).
     ///
-    /// Compares the `ftag` of this server's own Route with the From tag; without it: downstream. Returns 1, or -1 for the other
-    /// direction and for an unknown word.
+    /// Compares the `ftag` of this server's own Route with the From tag; without it: downstream. Returns 1, -1 for the other
+    /// direction, -6 for an unknown word.
     #[ksr(cfg = ["is_direction"], routes(REQUEST))]
     fn is_direction(&self, ctx: &mut RouteContext<'_>, dir: &[u8]) -> Outcome {
         let upstream = direction::is_upstream(ctx);
         Outcome::from(match dir.to_ascii_lowercase().as_slice() {
             b"upstream" => upstream,
             b"downstream" => !upstream,
-            _ => false,
+            _ => return Outcome(-6),
         })
     }
 

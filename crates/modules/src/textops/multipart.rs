@@ -93,6 +93,20 @@ pub(super) fn find_part<'m>(message: &'m Message, media: &[u8]) -> Option<Part<'
     parts(message).into_iter().find(|p| p.media_type().eq_ignore_ascii_case(media))
 }
 
+fn put_part(
+    ctx: &mut RouteContext<'_>,
+    ctype: &[u8],
+    pvname: &Pv,
+    what: for<'m> fn(&Part<'m>) -> &'m [u8],
+) -> Outcome {
+    let message = ctx.message.clone();
+    let text = match boundary(&message) {
+        Some(_) => find_part(&message, ctype).map(|part| what(&part)),
+        None => Some(message.body()).filter(|body| !body.is_empty()),
+    };
+    text.map_or(Outcome::FALSE, |text| Outcome::from(pvname.set(ctx, Value::str(text))))
+}
+
 fn append(ctx: &mut RouteContext<'_>, content: &[u8], media: &[u8], disposition: &[u8]) -> Outcome {
     let message = ctx.message.clone();
     let Some(boundary) = boundary(&message) else {
@@ -226,22 +240,15 @@ impl TextOps {
         ctx.edits.remove(start, start + part.whole.len() as u32);
         Outcome::TRUE
     }
-    /// Puts the content of the first part of this media type into a pseudo-variable. Returns 1, or -1 when there is none.
+    /// Puts the content of the first part of this media type into a pseudo-variable; a body that is not multipart as it is, whatever its
+    /// type. Returns 1, or -1 when there is none.
     #[ksr(cfg = ["get_body_part"])]
     fn get_body_part(&self, ctx: &mut RouteContext<'_>, ctype: &[u8], pvname: &Pv) -> Outcome {
-        let message = ctx.message.clone();
-        match find_part(&message, ctype) {
-            Some(part) => Outcome::from(pvname.set(ctx, Value::str(part.content))),
-            None => Outcome::FALSE,
-        }
+        put_part(ctx, ctype, pvname, |part| part.content)
     }
     /// As `get_body_part`, with the header rows of the part.
     #[ksr(cfg = ["get_body_part_raw"])]
     fn get_body_part_raw(&self, ctx: &mut RouteContext<'_>, ctype: &[u8], pvname: &Pv) -> Outcome {
-        let message = ctx.message.clone();
-        match find_part(&message, ctype) {
-            Some(part) => Outcome::from(pvname.set(ctx, Value::str(part.raw))),
-            None => Outcome::FALSE,
-        }
+        put_part(ctx, ctype, pvname, |part| part.raw)
     }
 }

@@ -79,12 +79,21 @@ fn questions() {
         ("in_list_prefix", &["bcd", "a,b,c", ","], 1),
         ("in_list_prefix", &["xcd", "a,b,,c", ","], -1),
         ("cmp_str", &["a", "A"], -1),
+        ("cmp_str", &["a", "b"], -2),
+        ("cmp_str", &["ab", "abc"], -2),
+        ("cmp_str", &["abc", "ab"], -1),
+        ("cmp_istr", &["AB", "ac"], -2),
+        ("cmp_istr", &["C", "a"], -1),
         ("cmp_str", &["a", "a"], 1),
         ("cmp_istr", &["a", "A"], 1),
         ("starts_with", &["abc", "ab"], 1),
         ("starts_with", &["abc", "b"], -2),
         ("ends_with", &["abc", "bc"], 1),
+        ("starts_with", &["ba", "a"], -1),
+        ("starts_with", &["a", "ab"], -1),
         ("ends_with", &["a", "ab"], -1),
+        ("ends_with", &["abc", "xbc"], -2),
+        ("ends_with", &["ab", "a"], -1),
         ("str_find", &["abcd", "cd"], 3),
         ("str_find", &["abcd", "CD"], -1),
         ("str_find", &["abcd", ""], -1),
@@ -275,6 +284,20 @@ fn multipart_bodies() {
     assert!(body_of(&made).starts_with("--unique-boundary-1\n"));
     let made = changed(&text, &[("set_body_multipart_boundary", &["bnd"], 1)]);
     assert!(body_of(&made).ends_with("\n--bnd--\n"));
+}
+#[test]
+fn a_body_that_is_not_multipart_is_its_own_part() {
+    let bench = bench();
+    let text = request("", "application/sdp", "v=0\r\n");
+    let mut ctx = bench.request(&text);
+    for name in ["get_body_part", "get_body_part_raw"] {
+        // Whatever type is asked for: Kamailio looks at the type of parts only.
+        assert_eq!(call(&bench, &mut ctx, name, &["text/plain", "$var(x)"]), 1, "{name}");
+        assert_eq!(bench.format(&ctx, "$var(x)"), "v=0\r\n", "{name}");
+    }
+    let text = request("", "application/sdp", "");
+    let mut ctx = bench.request(&text);
+    assert_eq!(call(&bench, &mut ctx, "get_body_part", &["application/sdp", "$var(x)"]), -1);
 }
 #[test]
 fn into_variables() {

@@ -1,5 +1,7 @@
 //! Plain texts compared and searched.
 
+use std::cmp::Ordering;
+
 use script::{Outcome, Pv, RouteContext, Value, ksr_module};
 
 use super::TextOps;
@@ -23,6 +25,15 @@ fn place(haystack: &[u8], needle: &[u8], any_case: bool) -> Outcome {
     find(haystack, needle, any_case).map_or(Outcome::FALSE, |at| Outcome(at as i64 + 1))
 }
 
+/// A comparison as a result: 1 equal, -1 greater, -2 less.
+fn order(ordering: Ordering) -> Outcome {
+    match ordering {
+        Ordering::Equal => Outcome::TRUE,
+        Ordering::Greater => Outcome::FALSE,
+        Ordering::Less => Outcome(-2),
+    }
+}
+
 fn elements<'l>(list: &'l [u8], separator: &[u8]) -> impl Iterator<Item = &'l [u8]> {
     let separator = separator.first().copied().unwrap_or(b',');
     list.split(move |b| *b == separator).map(<[u8]>::trim_ascii)
@@ -40,25 +51,26 @@ impl TextOps {
     fn in_list_prefix(&self, subject: &[u8], list: &[u8], sep: &[u8]) -> Outcome {
         Outcome::from(elements(list, sep).any(|e| !e.is_empty() && subject.starts_with(e)))
     }
-    /// Whether two texts are equal. Returns 1 or -1.
+    /// Compares two texts. Returns 1 when they are equal, -1 when the first comes behind the second, -2 when it comes before it.
     #[ksr(cfg = ["cmp_str"], no_message)]
     fn cmp_str(&self, s1: &[u8], s2: &[u8]) -> Outcome {
-        Outcome::from(s1 == s2)
+        order(s1.cmp(s2))
     }
-    /// Whether two texts are equal, letters in either case. Returns 1 or -1.
+    /// As `cmp_str`, letters in either case.
     #[ksr(cfg = ["cmp_istr"], no_message)]
     fn cmp_istr(&self, s1: &[u8], s2: &[u8]) -> Outcome {
-        Outcome::from(s1.eq_ignore_ascii_case(s2))
+        order(s1.to_ascii_lowercase().cmp(&s2.to_ascii_lowercase()))
     }
-    /// Whether the first text begins with the second. Returns 1 or -2.
+    /// Whether the first text begins with the second. Returns 1; -1 when it is shorter, else how they compare, as `cmp_str`.
     #[ksr(cfg = ["starts_with"], no_message)]
     fn starts_with(&self, s1: &[u8], s2: &[u8]) -> Outcome {
-        if s1.starts_with(s2) { Outcome::TRUE } else { Outcome(-2) }
+        s1.get(..s2.len()).map_or(Outcome::FALSE, |start| order(start.cmp(s2)))
     }
-    /// Whether the first text ends with the second. Returns 1 or -1.
+    /// Whether the first text ends with the second. Returns 1; -1 when it is shorter, else how they compare, as `cmp_str`.
     #[ksr(cfg = ["ends_with"], no_message)]
     fn ends_with(&self, s1: &[u8], s2: &[u8]) -> Outcome {
-        Outcome::from(s1.ends_with(s2))
+        let from = s1.len().checked_sub(s2.len());
+        from.and_then(|from| s1.get(from..)).map_or(Outcome::FALSE, |end| order(end.cmp(s2)))
     }
     /// Where the second text is in the first, counted from 1; -1 when it is not.
     #[ksr(cfg = ["str_find"], no_message)]

@@ -44,6 +44,11 @@ const KEPT: [HeaderName; 11] = [
     HeaderName::RecordRoute,
 ];
 
+/// Kamailio gives scripts the C library's answer for a match: 0.
+fn matches(yes: bool) -> Outcome {
+    if yes { Outcome(0) } else { Outcome::FALSE }
+}
+
 /// Shell patterns: `* ? [a-z] [!a-z]` and `\` before a character that stands for itself.
 fn glob(text: &[u8], pattern: &[u8], any_case: bool) -> bool {
     let same = |a: u8, b: u8| if any_case { a.eq_ignore_ascii_case(&b) } else { a == b };
@@ -169,16 +174,16 @@ impl TextOpsX {
         change_status(ctx, code, None)
     }
     /// Removes all headers but Via, From, To, Call-ID, CSeq, Content-Length, Content-Type, Max-Forwards, Contact, Route and Record-Route.
-    /// Returns 1.
+    /// Returns -1, as Kamailio does although it was done.
     #[ksr(cfg = ["keep_hf"])]
     fn keep_hf(&self, ctx: &mut RouteContext<'_>) -> Outcome {
         let message = ctx.message.clone();
         for header in message.headers().filter(|h| !KEPT.contains(&h.name)) {
             ctx.edits.remove(header.row.0, header.row.1);
         }
-        Outcome::TRUE
+        Outcome::FALSE
     }
-    /// As `keep_hf`, and headers whose name matches the regular expression stay as well. Returns 1, or -1 for a bad expression.
+    /// As `keep_hf`, and headers whose name matches the regular expression stay as well. Returns -1.
     #[ksr(cfg = ["keep_hf"])]
     fn keep_hf_re(&self, ctx: &mut RouteContext<'_>, sre: &[u8]) -> Outcome {
         let Ok(re) = regex_cache::get(ctx, sre, Flags::USUAL) else { return Outcome::FALSE };
@@ -186,17 +191,17 @@ impl TextOpsX {
         for header in message.headers().filter(|h| !KEPT.contains(&h.name) && !re.is_match(h.name_text)) {
             ctx.edits.remove(header.row.0, header.row.1);
         }
-        Outcome::TRUE
+        Outcome::FALSE
     }
-    /// Whether a text matches a shell pattern (`* ? [a-z]`). Returns 1 or -1.
+    /// Whether a text matches a shell pattern (`* ? [a-z]`). Returns 0 when it does, else -1: test with `>= 0`.
     #[ksr(cfg = ["fnmatch"], no_message)]
     fn fnmatch(&self, val: &[u8], matchex: &[u8]) -> Outcome {
-        Outcome::from(glob(val, matchex, false))
+        matches(glob(val, matchex, false))
     }
-    /// As `fnmatch`; with `i` in `flags` letters match in either case. Returns 1 or -1.
+    /// As `fnmatch`; with `i` in `flags` letters match in either case.
     #[ksr(cfg = ["fnmatch"], no_message)]
     fn fnmatch_ex(&self, val: &[u8], matchex: &[u8], flags: &[u8]) -> Outcome {
-        Outcome::from(glob(val, matchex, flags.iter().any(|f| matches!(f, b'i' | b'I'))))
+        matches(glob(val, matchex, flags.iter().any(|f| matches!(f, b'i' | b'I'))))
     }
 }
 

@@ -235,7 +235,8 @@ impl TextOpsX {
         Outcome::TRUE
     }
     /// Adds a value before the one that `hexp` names (`Header[2]`); without index as a new row before the first one, or at the top when
-    /// there is none. Returns 1; -1 when there is no value of that index.
+    /// there is none; with an index and no such header as a new row behind all others. Returns 1; -1 when there are values but none of
+    /// that index.
     #[ksr(cfg = ["insert_hf_value"])]
     fn insert_hf_value(&self, ctx: &mut RouteContext<'_>, hexp: &[u8], val: &[u8]) -> Outcome {
         let Some(spec) = Spec::parse(hexp).filter(|s| s.param.is_none()) else { return Outcome::FALSE };
@@ -247,6 +248,9 @@ impl TextOpsX {
                 ctx.edits.insert(at, &row(spec.name, val));
             }
             (_, Some(value)) => ctx.edits.insert(value.start, &[val, b","].concat()),
+            (Which::At(at), None) if at >= 0 && all.is_empty() => {
+                ctx.edits.insert(message.headers_end(), &row(spec.name, val));
+            }
             (_, None) => return Outcome::FALSE,
         }
         Outcome::TRUE

@@ -202,9 +202,12 @@ impl Tm {
     fn t_newtran(&self, ctx: &mut RouteContext<'_>) -> Outcome {
         Outcome(ctx.transactions.new_transaction(ctx))
     }
-    /// Ends the transaction without a reply.
+    /// Ends the transaction without a reply. Returns 1, also when there is none.
     #[ksr(cfg = ["t_release"])]
     fn t_release(&self, ctx: &mut RouteContext<'_>) -> Outcome {
+        if ctx.transaction.is_none() {
+            return Outcome::TRUE;
+        }
         Outcome(ctx.transactions.release(ctx))
     }
     /// Sends a copy of the request to this SIP URI; its replies are dropped.
@@ -344,9 +347,13 @@ impl Tm {
     fn t_use_uac_headers(&self, _ctx: &mut RouteContext<'_>) -> Outcome {
         Outcome::TRUE
     }
-    /// Lets later routes of the transaction see the changes made to the request so far; `t_relay` does so by itself.
+    /// Lets later routes of the transaction see the changes made to the request so far; `t_relay` does so by itself. -1 without
+    /// a transaction.
     #[ksr(cfg = ["t_save_lumps"])]
     fn t_save_lumps(&self, ctx: &mut RouteContext<'_>) -> Outcome {
+        if ctx.transaction.is_none() {
+            return Outcome::FALSE;
+        }
         ctx.transactions.update(ctx);
         Outcome::TRUE
     }

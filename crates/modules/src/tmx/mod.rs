@@ -75,9 +75,12 @@ impl Tmx {
         ctx.transactions.update(ctx);
         ctx.transaction.is_some().into()
     }
-    /// Cancels branches: `all`, `others` (all but the current one), `this`.
+    /// Cancels branches: `all`, `others` (all but the current one), `this`. -1 when the transaction has none.
     #[ksr(cfg = ["t_cancel_branches"])]
     fn t_cancel_branches(&self, ctx: &mut RouteContext<'_>, which: &[u8]) -> Outcome {
+        if view(ctx, 0, |v| v.branch_count()) == 0 {
+            return Outcome::FALSE;
+        }
         Outcome(ctx.transactions.cancel_branches(ctx, which))
     }
     /// Failure route: makes a new branch from the failed one's attributes.

@@ -1,5 +1,6 @@
 //! `$T(...)`, `$T_branch(...)`, `$T_reply_code` and their like.
 
+use message::Method;
 use script::pv::Inner;
 use script::{Branch, PseudoVariable, Pv, RouteContext, RouteKind, Services, Value};
 
@@ -24,7 +25,7 @@ pub(super) const ROWS: &[PseudoVariable] = &[
         "T_branch_idx",
         Inner::None,
         branch_index,
-        "Index of the current branch; in a failure route the number of branches made so far; 0 in the request route, -1 in others."
+        "Index of the current branch; in a failure route, and in the request route, the number of branches made so far; -1 in others."
     ),
     row!(
         "T_inv",
@@ -38,7 +39,12 @@ pub(super) const ROWS: &[PseudoVariable] = &[
         reply_code,
         "Code of the reply the route is about, or the last one sent; 0 when none."
     ),
-    row!("T_reply_last", Inner::None, reply_last, "Code of the last reply received, 0 when none."),
+    row!(
+        "T_reply_last",
+        Inner::None,
+        reply_last,
+        "Code of the last reply received, 0 when none; null in a request route."
+    ),
     row!("T_reply_reason", Inner::None, reply_reason, "Reason phrase of the reply the route is about."),
     row!(
         "T_reply_ruid",
@@ -80,11 +86,16 @@ fn transaction<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
         "id_label_x" => Value::owned(format!("{:x}", id.label)),
         "reply_code" => reply_code(ctx, pv),
         "reply_last" => reply_last(ctx, pv),
-        // 1: the reply was made here (a timeout); 0: it was received.
-        "reply_type" => Value::Int(i64::from(ctx.reply.is_none())),
+        // 1: the reply was made here (a timeout); 0: it was received, or there is none.
+        "reply_type" => Value::Int(i64::from(
+            matches!(ctx.kind, RouteKind::Failure | RouteKind::BranchFailure) && ctx.reply.is_none(),
+        )),
         "branch_index" => branch_index(ctx, pv),
         "ruid" => reply_ruid(ctx, pv),
-        "uac_count" => Value::Int(view(ctx, 0, |v| v.branch_count() as i64)),
+        "uac_count" => match view(ctx, 0, |v| v.branch_count() as i64) {
+            0 => Value::Null,
+            n => Value::Int(n),
+        },
         "method" => {
             let mut method = Value::Null;
             ctx.transactions.view(ctx, &mut |v| {
@@ -132,7 +143,8 @@ fn branch_index<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
             let made = view(ctx, 0, |v| v.branch_count()) + ctx.decision.branches.len();
             Value::Int((made + ctx.branches.len()) as i64)
         }
-        RouteKind::Request => Value::Int(0),
+        // The index the next branch will have.
+        RouteKind::Request => Value::Int(ctx.branches.len() as i64),
         _ => Value::Int(-1),
     }
 }
@@ -147,6 +159,9 @@ fn reply_code<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
 }
 
 fn reply_last<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
+    if ctx.kind == RouteKind::Request {
+        return Value::Null;
+    }
     let n = ctx.branch_index;
     Value::Int(i64::from(view(ctx, 0, |v| v.branch(n).map_or(0, |b| b.code))))
 }
@@ -183,8 +198,13 @@ fn services<'s>(ctx: &RouteContext<'s>) -> Services<'s> {
     }
 }
 
-/// The inner pseudo-variable on the transaction's request as it came in.
+/// Null in a request route, where the message is the request.
 fn request<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
+    if ctx.kind == RouteKind::Request { Value::Null } else { of_transaction(ctx, pv) }
+}
+
+/// The inner pseudo-variable on the transaction's request as it came in.
+fn of_transaction<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
     let (Some(inner), Some(state)) = (pv.inner_pv(), ctx.transactions.request_state(ctx)) else {
         return Value::Null;
     };
@@ -195,8 +215,12 @@ fn request<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
     inner.get(&other).into_owned()
 }
 
+/// Null but for a CANCEL and an ACK: an INVITE has `$rm` and the like itself.
 fn invite<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
-    request(ctx, pv)
+    match ctx.message.method() {
+        Method::Cancel | Method::Ack => of_transaction(ctx, pv),
+        _ => Value::Null,
+    }
 }
 
 /// The inner pseudo-variable on the reply a failure route is about.

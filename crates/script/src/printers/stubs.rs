@@ -68,8 +68,8 @@ fn function(out: &mut String, f: &Function, indent: &str) {
     }
     params.extend(rest);
     let returns = match f.returns {
-        Returns::None => "None",
-        Returns::Int => "int",
+        // Always 0.
+        Returns::None | Returns::Int => "int",
         Returns::Bool => "bool",
         Returns::Xval if f.name.contains("_getd_p1") => "Union[Dict[str, Xval], None]",
         Returns::Xval if f.name.contains("_getd") => "Union[List[Dict[str, Xval]], None]",

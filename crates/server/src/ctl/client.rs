@@ -12,12 +12,13 @@ use serde_json::{Value as Json, json};
 use super::print;
 use crate::cli::CtlArgs;
 use crate::rpc::ServerModule;
+use crate::say;
 
 /// Runs `ctl`.
 pub fn run(args: &CtlArgs) -> ExitCode {
     match &args.command {
         None => {
-            println!("{}", command_list(args.socket.as_deref()));
+            say::out(command_list(args.socket.as_deref()));
             ExitCode::SUCCESS
         }
         Some(command) => {
@@ -25,11 +26,11 @@ pub fn run(args: &CtlArgs) -> ExitCode {
             match ask(args.socket.as_deref(), command, &params) {
                 Ok(answer) if args.json => match (answer.get("result"), answer.get("error")) {
                     (Some(result), None) => {
-                        println!("{result}");
+                        say::out(result);
                         ExitCode::SUCCESS
                     }
                     _ => {
-                        println!("{answer}");
+                        say::out(answer);
                         ExitCode::FAILURE
                     }
                 },
@@ -37,25 +38,38 @@ pub fn run(args: &CtlArgs) -> ExitCode {
                     Some(e) => {
                         let code = e.get("code").cloned().unwrap_or_default();
                         let text = e.get("message").and_then(Json::as_str).unwrap_or_default();
-                        eprintln!("error {code}: {text}");
+                        say::err(format_args!("error {code}: {text}"));
                         if text == "Method Not Found" {
-                            eprintln!(
-                                "`trunkline ctl` without a command lists what the server can be asked."
-                            );
+                            say::err(unknown_command(args.socket.as_deref(), command));
                         }
                         ExitCode::FAILURE
                     }
                     None => {
-                        print!("{}", print::readable(answer.get("result").unwrap_or(&Json::Null)));
+                        say::out(
+                            print::readable(answer.get("result").unwrap_or(&Json::Null))
+                                .trim_end_matches('\n'),
+                        );
                         ExitCode::SUCCESS
                     }
                 },
                 Err(e) => {
-                    eprintln!("trunkline ctl: {e}");
+                    say::err(format_args!("trunkline ctl: {e}"));
                     ExitCode::FAILURE
                 }
             }
         }
+    }
+}
+
+/// What to do about a command the server does not have.
+fn unknown_command(socket: Option<&Path>, command: &str) -> String {
+    let listed = Client::connect(socket).and_then(|mut c| c.call("system.listMethods", &[]));
+    let names = listed.ok().and_then(|mut answer| answer.get_mut("result").map(Json::take));
+    let names: Vec<&str> =
+        names.iter().filter_map(Json::as_array).flatten().filter_map(Json::as_str).collect();
+    match cfg::suggest(command, names.iter().copied()) {
+        Some(near) => format!("Did you mean '{near}'?"),
+        None => "`trunkline ctl` without a command lists what the server can be asked.".to_owned(),
     }
 }
 

@@ -106,10 +106,11 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Sends a signal; by the shell, which has `kill` built in: a small Debian has no such program.
 pub fn kill(pid: u32, signal: &str) {
-    // The shell has it built in; the program of that name is not on every machine.
-    let ok = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status().expect("sh");
-    assert!(ok.success(), "kill -{signal} {pid}");
+    let command = format!("kill -{signal} {pid}");
+    let ok = Command::new("sh").args(["-c", &command]).status().expect("sh");
+    assert!(ok.success(), "{command}");
 }
 
 pub struct Server {
@@ -253,11 +254,16 @@ impl Phone {
     pub fn send_raw(&self, bytes: &[u8]) {
         self.socket.send(bytes).expect("send");
     }
+    /// The next datagram.
+    pub fn receive(&self) -> Vec<u8> {
+        let mut b = vec![0u8; 65_536];
+        let n = self.socket.recv(&mut b).expect("a reply");
+        b.truncate(n);
+        b
+    }
     /// Status code and Call-ID of the next reply.
     pub fn reply(&self) -> (u16, String) {
-        let mut b = [0u8; 65_536];
-        let n = self.socket.recv(&mut b).expect("a reply");
-        let text = text(&b[..n]);
+        let text = text(&self.receive());
         let code = text.split(' ').nth(1).and_then(|c| c.parse().ok()).unwrap_or(0);
         let id = text.lines().find_map(|l| l.strip_prefix("Call-ID: ")).unwrap_or("").to_owned();
         (code, id)
