@@ -21,7 +21,7 @@ pub(crate) fn run_callback(ctx: &mut RouteContext<'_>, name: &[u8], param: Optio
 }
 
 fn run(ctx: &mut RouteContext<'_>, name: &[u8], param: Option<&[u8]>) -> RunOutcome {
-    let Some(callback) = ctx.core.callbacks.intern(name) else { return RunOutcome::Missing };
+    let Some(callback) = ctx.callback(name) else { return RunOutcome::Missing };
     let engine = ctx.engine;
     let outcome = match param {
         Some(param) => engine.run_event(callback, &String::from_utf8_lossy(param), ctx),
@@ -79,6 +79,8 @@ pub struct Settings {
     /// What the peer gets when the script raised and the request has no reply yet: `reply` (500, default) or `drop` (nothing, as
     /// Kamailio does). Not in Kamailio.
     pub on_exception: String,
+    /// 1: the script is loaded anew (as by `app_python.reload`) within a second after its file has changed. Default 0. Not in Kamailio.
+    pub reload_on_change: i64,
 }
 
 impl Default for Settings {
@@ -91,6 +93,7 @@ impl Default for Settings {
             threads_mode: 0,
             interpreters: "auto".into(),
             on_exception: "reply".into(),
+            reload_on_change: 0,
         }
     }
 }
@@ -159,6 +162,8 @@ pub struct FunctionsSettings {
     pub interpreters: String,
     /// As in `app_python3`. Not in Kamailio.
     pub on_exception: String,
+    /// 1: the script is loaded anew (as by `app_python.reload`) within a second after its file has changed. Default 0. Not in Kamailio.
+    pub reload_on_change: i64,
 }
 
 impl Default for FunctionsSettings {
@@ -170,6 +175,7 @@ impl Default for FunctionsSettings {
             threads_mode: 0,
             interpreters: "auto".into(),
             on_exception: "reply".into(),
+            reload_on_change: 0,
         }
     }
 }

@@ -232,7 +232,7 @@ impl CfgUtils {
     /// Whether the script has a callback of that name. Returns 1 or -1.
     #[ksr(cfg = ["check_route_exists"], no_message)]
     fn check_route_exists(&self, ctx: &mut RouteContext<'_>, route: &[u8]) -> Outcome {
-        Outcome::from(ctx.core.callbacks.intern(route).is_some_and(|id| ctx.engine.has(id)))
+        Outcome::from(ctx.callback(route).is_some_and(|id| ctx.engine.has(id)))
     }
     /// Runs the script's callback of that name if there is one. Returns what it returned; -1 when there is none.
     #[ksr(cfg = ["route_if_exists"])]

@@ -298,7 +298,7 @@ impl Transactions for Proxy {
 
     fn resume(&self, ctx: &mut RouteContext<'_>, index: u32, label: u32, callback: &[u8]) -> i64 {
         let id = TransactionId { index, label };
-        let Some(callback) = ctx.core.callbacks.intern(callback) else { return -1 };
+        let Some(callback) = ctx.callback(callback) else { return -1 };
         let found = self.shards.of_id(id, |s| {
             s.view(id).filter(|v| v.is_suspended()).map(|v| (v.request().clone(), v.script().cloned()))
         });

@@ -53,7 +53,7 @@ impl Proxy {
 
     /// The onsend route of a request that is about to leave; whether it dropped it.
     pub(crate) fn run_onsend(&self, ctx: &mut RouteContext<'_>) -> bool {
-        let Some(callback) = self.routes.onsend else { return false };
+        let Some(callback) = self.onsend_route() else { return false };
         let kind = std::mem::replace(&mut ctx.kind, RouteKind::Onsend);
         ctx.dropped = false;
         let outcome = self.run(ctx, callback);

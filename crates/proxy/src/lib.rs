@@ -20,6 +20,8 @@ mod saved;
 mod shards;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use script::{CallbackId, Core, Listener};
 use transaction::{Options, Timing};
@@ -28,7 +30,7 @@ use counters::Counters;
 use shards::Shards;
 
 /// The callbacks that route messages.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Routes {
     /// `ksr_request_route`.
     pub request: CallbackId,
@@ -82,7 +84,11 @@ pub enum UnmatchedCancel {
 /// The proxy: one per process.
 pub struct Proxy {
     core: Arc<Core>,
-    routes: Routes,
+    request: CallbackId,
+    /// Name of `ksr_reply_route` plus 1; 0 when the script has none.
+    reply: AtomicU32,
+    /// As `reply`, for `ksr_onsend_route`.
+    onsend: AtomicU32,
     settings: Settings,
     shards: Arc<Shards>,
     counters: Counters,
@@ -104,7 +110,31 @@ impl Proxy {
             server_row.extend_from_slice(&core.config.server_header);
             server_row.extend_from_slice(b"\r\n");
         }
-        Proxy { core, routes, settings, shards, counters, via, server_row }
+        let proxy = Proxy {
+            core,
+            request: routes.request,
+            reply: AtomicU32::new(0),
+            onsend: AtomicU32::new(0),
+            settings,
+            shards,
+            counters,
+            via,
+            server_row,
+        };
+        proxy.set_routes(routes.reply, routes.onsend);
+        proxy
+    }
+    /// Which optional callbacks the script has, after it was loaded anew.
+    pub fn set_routes(&self, reply: Option<CallbackId>, onsend: Option<CallbackId>) {
+        let number = |id: Option<CallbackId>| id.map_or(0, |id| id.name + 1);
+        self.reply.store(number(reply), Relaxed);
+        self.onsend.store(number(onsend), Relaxed);
+    }
+    fn reply_route(&self) -> Option<CallbackId> {
+        self.reply.load(Relaxed).checked_sub(1).map(CallbackId::new)
+    }
+    fn onsend_route(&self) -> Option<CallbackId> {
+        self.onsend.load(Relaxed).checked_sub(1).map(CallbackId::new)
     }
     /// Process-wide state.
     pub fn core(&self) -> &Arc<Core> {

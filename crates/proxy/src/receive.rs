@@ -61,7 +61,7 @@ impl Proxy {
         let mut ctx = RouteContext::new(services, RouteKind::Request, message, inbound, now);
         ctx.looked_up = looked_up && method != Method::Ack;
         services.worker.message_number.set(services.worker.message_number.get() + 1);
-        let outcome = self.run(&mut ctx, self.routes.request);
+        let outcome = self.run(&mut ctx, self.request);
         self.end_of_request_route(services, &mut ctx, outcome);
     }
 
@@ -179,7 +179,7 @@ impl Proxy {
             return self.counters.drop_replies.inc();
         }
         let mut message = Arc::new(message);
-        if let Some(callback) = self.routes.reply {
+        if let Some(callback) = self.reply_route() {
             let mut ctx = RouteContext::new(services, RouteKind::Reply, message.clone(), inbound, now);
             ctx.transaction = id.map(|(id, _)| id);
             ctx.branch_index = id.map_or(0, |(_, b)| b);

@@ -57,8 +57,9 @@ impl WorkerCounters {
     pub fn new(rank: i32) -> WorkerCounters {
         WorkerCounters { rank, ..WorkerCounters::default() }
     }
-    /// The counters of a callback, made at its first run.
+    /// The counters of a callback, whichever loading of the script it belongs to; made at its first run.
     pub fn callback(&self, id: CallbackId) -> Arc<CallbackCounters> {
+        let id = id.of(0);
         let mut all = self.callbacks.lock().unwrap_or_else(|e| e.into_inner());
         if let Some((_, found)) = all.iter().find(|(other, _)| *other == id) {
             return found.clone();

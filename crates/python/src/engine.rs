@@ -1,7 +1,11 @@
 //! The engine: the script loaded, the interpreters its workers use, and what it tells operators.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, RwLock};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+
+use pyo3_ffi as c;
 
 use script::{CallbackId, Core, ScriptEngine, ScriptError, ScriptWorker};
 use serde_json::{Value as Json, json};
@@ -9,7 +13,7 @@ use serde_json::{Value as Json, json};
 use crate::callbacks::{self, WorkerCounters};
 use crate::ffi::{Attached, Object};
 use crate::interpreter::{self, Interpreter, ThreadState};
-use crate::load::{self, Failure, Loaded};
+use crate::load::{self, Before, Failure, Loaded};
 use crate::worker::{Parts, Worker};
 use crate::{Interpreters, Settings, check, gil, ksr, threads};
 
@@ -23,10 +27,9 @@ enum Mode {
 }
 
 /// See [`crate::load`].
-struct Engine {
+pub(crate) struct Engine {
     settings: Settings,
     core: Arc<Core>,
-    source: Vec<u8>,
     main: Interpreter,
     mode: Mode,
     why: String,
@@ -34,11 +37,63 @@ struct Engine {
     ready: Mutex<Option<Loaded>>,
     /// Interpreters are made one after the other: start-up only, no worker routes yet in the interpreter that is made.
     making: Mutex<()>,
-    methods: RwLock<HashSet<Box<str>>>,
-    dynamic: bool,
-    /// Callbacks the script has, by the names of core parameters and by the literals it arms.
-    found: Vec<String>,
+    /// The script that routes.
+    script: RwLock<Script>,
+    /// Its number; workers look here before every callback.
+    current: Arc<AtomicU16>,
+    /// The number given last.
+    last: AtomicU16,
+    /// Numbers of the loadings that routed, oldest first, at most [`KEPT`]: the callbacks of these are kept for what they armed.
+    kept: Mutex<Vec<u16>>,
+    /// Where the script was loaded for workers.
+    places: Mutex<Vec<Before>>,
+    /// A loading that workers are getting ready for.
+    coming: Mutex<Option<Coming>>,
     workers: Mutex<Vec<Arc<WorkerCounters>>>,
+}
+
+/// Loadings whose callbacks can still run. A transaction that outlives this many reloads goes on with the newest.
+const KEPT: usize = 8;
+/// The loading of the start.
+const FIRST: u16 = 1;
+
+/// What is known of a loaded script.
+struct Script {
+    source: Vec<u8>,
+    methods: HashSet<Box<str>>,
+    dynamic: bool,
+    /// Callbacks it has, by the names of core parameters and by the literals it arms.
+    found: Vec<String>,
+}
+
+/// A script loaded beside the one that routes.
+struct Coming {
+    number: u16,
+    script: Script,
+    loaded: Vec<Loaded>,
+}
+
+impl Script {
+    fn new(settings: &Settings, main: Interpreter, source: Vec<u8>, loaded: &Loaded) -> Script {
+        let survey = check::survey(main, &settings.script, &source).ok();
+        let methods: HashSet<Box<str>> = loaded.methods.iter().map(|m| m.as_str().into()).collect();
+        let mut found: Vec<String> = [
+            &settings.request_callback,
+            &settings.reply_callback,
+            &settings.onsend_callback,
+            &settings.script_child_init,
+        ]
+        .into_iter()
+        .filter(|name| methods.contains(name.as_str()))
+        .cloned()
+        .collect();
+        for name in survey.iter().flat_map(|s| s.armed()) {
+            if methods.contains(name) && !found.iter().any(|f| f == name) {
+                found.push(name.to_owned());
+            }
+        }
+        Script { source, methods, dynamic: loaded.dynamic, found }
+    }
 }
 
 /// Starts Python, loads the script into the first interpreter and runs its `mod_init`.
@@ -57,40 +112,28 @@ pub(crate) fn load(mut settings: Settings, core: Arc<Core>) -> Result<Arc<dyn Sc
     let main = interpreter::start(&settings.script)?;
     threads::set_mode(settings.threads_mode);
     ksr::bind(&core);
-    let survey = check::survey(main, &settings.script, &source).ok();
     let (mode, why, loaded) = choose(main, &settings, &source).map_err(|failure| error(failure.message))?;
-
-    let methods: HashSet<Box<str>> = loaded.methods.iter().map(|m| m.as_str().into()).collect();
-    let mut found: Vec<String> = [
-        &settings.request_callback,
-        &settings.reply_callback,
-        &settings.onsend_callback,
-        &settings.script_child_init,
-    ]
-    .into_iter()
-    .filter(|name| methods.contains(name.as_str()))
-    .cloned()
-    .collect();
-    for name in survey.iter().flat_map(|s| s.armed()) {
-        if methods.contains(name) && !found.iter().any(|f| f == name) {
-            found.push(name.to_owned());
-        }
-    }
-    let dynamic = loaded.dynamic;
+    let script = Script::new(&settings, main, source, &loaded);
     Ok(Arc::new(Shared(Arc::new(Engine {
         settings,
         core,
-        source,
         main,
         mode,
         why,
         ready: Mutex::new(Some(loaded)),
         making: Mutex::new(()),
-        methods: RwLock::new(methods),
-        dynamic,
-        found,
+        script: RwLock::new(script),
+        current: Arc::new(AtomicU16::new(FIRST)),
+        last: AtomicU16::new(FIRST),
+        kept: Mutex::new(vec![FIRST]),
+        places: Mutex::new(Vec::new()),
+        coming: Mutex::new(None),
         workers: Mutex::new(Vec::new()),
     }))))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 fn choose(main: Interpreter, settings: &Settings, source: &[u8]) -> Result<(Mode, String, Loaded), Failure> {
@@ -154,59 +197,152 @@ impl Engine {
         }
         let _one_at_a_time = self.making.lock().unwrap_or_else(|e| e.into_inner());
         let interpreter = interpreter::isolated(self.main).map_err(|message| ScriptError { message })?;
-        load::load(interpreter, &self.settings, &self.source).map_err(|f| ScriptError { message: f.message })
+        let source = self.script().source.clone();
+        load::load(interpreter, &self.settings, &source).map_err(|f| ScriptError { message: f.message })
     }
-
-    fn make_worker(&self, rank: i32) -> Result<Box<Worker>, ScriptError> {
-        let error = |message: String| ScriptError { message };
-        let own;
-        let (interpreter, handler, ksr) = match self.mode {
-            Mode::PerWorker => {
-                own = self.interpreter()?;
-                (own.interpreter, own.handler, own.ksr)
-            }
-            Mode::Shared => {
-                let ready = self.ready.lock().unwrap_or_else(|e| e.into_inner());
-                ready
-                    .as_ref()
-                    .map(|l| (l.interpreter, l.handler, l.ksr))
-                    .ok_or_else(|| error("no script".into()))?
+    fn script(&self) -> RwLockReadGuard<'_, Script> {
+        self.script.read().unwrap_or_else(|e| e.into_inner())
+    }
+    /// Loadings that may still run, oldest first.
+    pub(crate) fn kept(&self) -> Vec<u16> {
+        lock(&self.kept).clone()
+    }
+    /// The number of the loading that routes.
+    pub(crate) fn current(&self) -> u16 {
+        self.current.load(Ordering::Acquire)
+    }
+    /// The handler of a coming loading for a worker in this interpreter, attached to it: its own, or a copy where one is shared.
+    pub(crate) fn handler(
+        &self,
+        py: Attached<'_>,
+        number: u16,
+        interpreter: Interpreter,
+    ) -> Result<Object, String> {
+        let found = {
+            let mut coming = lock(&self.coming);
+            let coming = coming.as_mut().filter(|c| c.number == number).ok_or("that loading was given up")?;
+            let at = coming.loaded.iter().position(|l| l.interpreter == interpreter);
+            let at = at.ok_or("the script was not loaded for this worker")?;
+            match self.mode {
+                Mode::PerWorker => coming.loaded.swap_remove(at).handler,
+                Mode::Shared => coming.loaded.get(at).map(|l| l.handler).ok_or("no handler")?,
             }
         };
+        self.handler_of(py, found)
+    }
+    /// A worker of its own takes the reference over; the shared handler stays with the engine and is copied.
+    fn handler_of(&self, py: Attached<'_>, handler: NonNull<c::PyObject>) -> Result<Object, String> {
+        // SAFETY: attached to the handler's interpreter, by contract of the callers; the reference is taken over at most once.
+        unsafe {
+            match self.mode {
+                Mode::PerWorker => Ok(Object::from_ptr(handler)),
+                Mode::Shared => match Object::borrowed(py, handler.as_ptr()) {
+                    Some(handler) => Ok(load::copied(py, &handler)),
+                    None => Err("no handler".to_owned()),
+                },
+            }
+        }
+    }
+    /// Calls `child_init` of a handler, attached as its worker.
+    pub(crate) fn child_init(&self, py: Attached<'_>, handler: &Object, rank: i32) -> Result<(), String> {
+        load::child_init(py, handler, &self.settings, rank)
+    }
+
+    /// The script as it is on the disk now, in every interpreter that has it.
+    fn load_anew(&self) -> Result<u16, ScriptError> {
+        let error = |message: String| ScriptError { message };
+        if lock(&self.coming).is_some() {
+            return Err(error("a reload is already under way".into()));
+        }
+        let source = std::fs::read(&self.settings.script)
+            .map_err(|e| error(format!("cannot read the script {}: {e}", self.settings.script.display())))?;
+        let places = lock(&self.places).clone();
+        let mut all: Vec<Loaded> = Vec::new();
+        for before in &places {
+            match load::load_anew(before, &self.settings, &source) {
+                Ok(loaded) => all.push(loaded),
+                Err(failure) => {
+                    all.into_iter().for_each(|l| load::let_go(l.interpreter, l.handler));
+                    return Err(error(failure.message));
+                }
+            }
+        }
+        let Some(first) = all.first() else { return Err(error("no worker has loaded the script".into())) };
+        let script = Script::new(&self.settings, self.main, source, first);
+        // Numbers begin anew after 65,535 reloads; 0 means the script that routes.
+        let number = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(FIRST);
+        *lock(&self.coming) = Some(Coming { number, script, loaded: all });
+        Ok(number)
+    }
+    fn switch(&self, number: u16) {
+        let Some(coming) = lock(&self.coming).take_if(|c| c.number == number) else { return };
+        *self.script.write().unwrap_or_else(|e| e.into_inner()) = coming.script;
+        {
+            let mut kept = lock(&self.kept);
+            kept.push(number);
+            if kept.len() > KEPT {
+                kept.remove(0);
+            }
+        }
+        self.current.store(number, Ordering::Release);
+        // The original whose copies the workers have; of the one before, they have theirs.
+        for loaded in coming.loaded {
+            if self.mode == Mode::PerWorker {
+                load::let_go(loaded.interpreter, loaded.handler);
+                continue;
+            }
+            let before = lock(&self.ready).replace(loaded);
+            if let Some(before) = before {
+                load::let_go(before.interpreter, before.handler);
+            }
+        }
+    }
+    fn give_up(&self, number: u16) {
+        let Some(coming) = lock(&self.coming).take_if(|c| c.number == number) else { return };
+        coming.loaded.into_iter().for_each(|l| load::let_go(l.interpreter, l.handler));
+    }
+
+    fn make_worker(self: &Arc<Self>, rank: i32) -> Result<Box<Worker>, ScriptError> {
+        let error = |message: String| ScriptError { message };
+        let own;
+        let (place, handler) = match self.mode {
+            Mode::PerWorker => {
+                own = self.interpreter()?;
+                (own.before(), own.handler)
+            }
+            Mode::Shared => {
+                let ready = lock(&self.ready);
+                ready.as_ref().map(|l| (l.before(), l.handler)).ok_or_else(|| error("no script".into()))?
+            }
+        };
+        let (interpreter, ksr) = (place.interpreter, place.ksr);
         let state = ThreadState::of(interpreter).map_err(error)?;
         let counters = Arc::new(WorkerCounters::new(rank));
         let made = state.with(|py| {
-            // SAFETY: attached to the handler's interpreter; a worker of its own takes the reference over, the shared handler stays
-            // with the engine and is counted once more.
-            let handler = unsafe {
-                match self.mode {
-                    Mode::PerWorker => Object::from_ptr(handler),
-                    Mode::Shared => match Object::borrowed(py, handler.as_ptr()) {
-                        Some(handler) => load::copied(py, &handler),
-                        None => return Err("no handler".to_owned()),
-                    },
-                }
-            };
+            let handler = self.handler_of(py, handler)?;
             // SAFETY: attached to its interpreter; its reference stays where it is.
             let ksr = unsafe { Object::borrowed(py, ksr.as_ptr()) }.ok_or("no KSR")?;
-            self.parts(py, handler, &ksr, state, &counters)
+            self.parts(py, handler, &ksr, interpreter, state, &counters)
         });
         let worker = made.map_err(error)?;
         // Attached as the worker, so that KSR functions and pseudo-variables in child_init use its caches.
-        worker
-            .attached(|py, handler| {
-                handler.map_or(Ok(()), |handler| load::child_init(py, handler, &self.settings, rank))
-            })
-            .map_err(error)?;
+        worker.child_init(FIRST).map_err(error)?;
+        // The main thread's side routes nothing.
+        let mut places = lock(&self.places);
+        if rank != 0 && !places.iter().any(|p| p.interpreter == interpreter) {
+            places.push(place);
+        }
+        drop(places);
         self.workers.lock().unwrap_or_else(|e| e.into_inner()).push(counters);
         Ok(worker)
     }
 
     fn parts(
-        &self,
+        self: &Arc<Self>,
         py: Attached<'_>,
         handler: Object,
         ksr: &Object,
+        interpreter: Interpreter,
         state: ThreadState,
         counters: &Arc<WorkerCounters>,
     ) -> Result<Box<Worker>, String> {
@@ -216,8 +352,12 @@ impl Engine {
             py,
             Parts {
                 core: self.core.clone(),
+                engine: self.clone(),
+                current: self.current.clone(),
+                interpreter,
                 counters: counters.clone(),
                 state,
+                number: FIRST,
                 handler,
                 message_type: part(ksr, "_Message")?,
                 drop_class,
@@ -265,12 +405,13 @@ impl ScriptEngine for Shared {
         )
     }
     fn found(&self) -> Vec<String> {
-        self.0.found.clone()
+        self.0.script().found.clone()
     }
     fn has(&self, callback: CallbackId) -> bool {
         let e = &self.0;
         let name = e.core.callbacks.name(callback);
-        e.dynamic || e.methods.read().unwrap_or_else(|p| p.into_inner()).contains(&*name)
+        let script = e.script();
+        script.dynamic || script.methods.contains(&*name)
     }
     fn worker(&self, rank: i32, _: &Arc<Core>) -> Result<Box<dyn ScriptWorker>, ScriptError> {
         Ok(self.0.make_worker(rank)?)
@@ -290,10 +431,20 @@ impl ScriptEngine for Shared {
             "interpreters": e.mode_name(),
             "why": e.why(),
             "script": e.settings.script.display().to_string(),
-            "callbacks": e.found,
+            "callbacks": e.script().found,
+            "loaded": e.current(),
             "threads_mode": e.settings.threads_mode,
             "workers": e.workers.lock().unwrap_or_else(|p| p.into_inner()).len(),
         })
+    }
+    fn load_anew(&self) -> Result<u16, ScriptError> {
+        self.0.load_anew()
+    }
+    fn switch(&self, generation: u16) {
+        self.0.switch(generation);
+    }
+    fn give_up(&self, generation: u16) {
+        self.0.give_up(generation);
     }
     fn rpc_threads(&self) -> Json {
         threads::report(self.0.settings.threads_mode)
@@ -301,7 +452,8 @@ impl ScriptEngine for Shared {
     fn rpc_callbacks(&self) -> Json {
         let workers = self.0.workers.lock().unwrap_or_else(|p| p.into_inner()).clone();
         // `child_init` is no callback of a message; it is not counted.
-        let counted = self.0.found.iter().filter(|name| **name != self.0.settings.script_child_init);
+        let script = self.0.script();
+        let counted = script.found.iter().filter(|name| **name != self.0.settings.script_child_init);
         callbacks::report(&self.0.core.callbacks, counted, &workers)
     }
 }

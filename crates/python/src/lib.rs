@@ -108,6 +108,8 @@ pub struct Settings {
     pub threads_mode: i64,
     /// `on_exception`.
     pub on_exception: OnException,
+    /// `reload_on_change`: the server loads the script anew when its file has changed.
+    pub reload_on_change: bool,
     /// `app_python3` or `app_python3s`.
     pub flavour: Flavour,
     /// `script_init`, default `mod_init`.
@@ -130,6 +132,7 @@ impl Settings {
             interpreters: Interpreters::default(),
             threads_mode: 0,
             on_exception: OnException::default(),
+            reload_on_change: false,
             flavour: Flavour::default(),
             script_init: "mod_init".into(),
             script_child_init: "child_init".into(),

@@ -19,6 +19,8 @@ pub(crate) struct Loaded {
     pub handler: NonNull<c::PyObject>,
     /// The `KSR` module the script imported: one reference.
     pub ksr: NonNull<c::PyObject>,
+    /// The script's name in `sys.modules`.
+    pub module: String,
     /// Names of the handler's callables.
     pub methods: Vec<String>,
     /// Whether the handler makes up attributes (`__getattr__`), so that `methods` is not all.
@@ -27,6 +29,13 @@ pub(crate) struct Loaded {
 
 // SAFETY: the handler is only touched while attached to its interpreter.
 unsafe impl Send for Loaded {}
+
+impl Loaded {
+    /// For loading it anew in the same place.
+    pub fn before(&self) -> Before {
+        Before { interpreter: self.interpreter, ksr: self.ksr, module: self.module.clone() }
+    }
+}
 
 /// Why a script could not be loaded.
 pub(crate) struct Failure {
@@ -42,10 +51,68 @@ impl Failure {
     }
 }
 
+/// Loads the script anew beside `before`, which goes on in its interpreter: a fresh namespace, the modules of its folder imported anew.
+/// When that fails the interpreter is as it was. On a thread that is not attached.
+pub(crate) fn load_anew(before: &Before, settings: &Settings, source: &[u8]) -> Result<Loaded, Failure> {
+    let state = ThreadState::of(before.interpreter).map_err(Failure::new)?;
+    let loaded = state.with(|py| {
+        let failed = |exception: Exception| Failure::new(exception.traceback(py));
+        let folder = folder(py, &settings.script).map_err(failed)?;
+        let name = Object::str(py, before.module.as_bytes()).map_err(failed)?;
+        let modules = own_modules(py).map_err(failed)?;
+        // SAFETY: attached to its interpreter; the reference stays with the engine.
+        let ksr = unsafe { Object::borrowed(py, before.ksr.as_ptr()) }.unwrap_or_else(|| Object::none(py));
+        let saved = modules
+            .attr(py, c"forget")
+            .and_then(|forget| forget.call(py, &[&folder, &name, &ksr]))
+            .map_err(failed)?;
+        let loaded = load_attached(py, before.interpreter, settings, source, Some(ksr));
+        if loaded.is_err() {
+            let restored =
+                modules.attr(py, c"restore").and_then(|restore| restore.call(py, &[&folder, &name, &saved]));
+            if let Err(exception) = restored {
+                tracing::error!("after the failed reload: {}", exception.traceback(py));
+            }
+        }
+        loaded
+    });
+    state.delete();
+    loaded
+}
+
+/// Where a script was loaded before.
+#[derive(Clone)]
+pub(crate) struct Before {
+    pub interpreter: Interpreter,
+    pub ksr: NonNull<c::PyObject>,
+    pub module: String,
+}
+
+// SAFETY: the module is only touched while attached to its interpreter.
+unsafe impl Send for Before {}
+
+/// Gives a handler back that no worker took, on a thread that is not attached.
+pub(crate) fn let_go(interpreter: Interpreter, handler: NonNull<c::PyObject>) {
+    let Ok(state) = ThreadState::of(interpreter) else { return };
+    // SAFETY: attached to its interpreter; the reference is given back once.
+    state.with(|_| unsafe { drop(Object::from_ptr(handler)) });
+    state.delete();
+}
+
+fn own_modules(py: Attached<'_>) -> Result<Object, Exception> {
+    let name = Object::str(py, b"_trunkline_own_modules")?;
+    let known = Object::import(py, c"sys")?.attr(py, c"modules")?.attr(py, c"get")?.call(py, &[&name])?;
+    if !known.is_none(py) {
+        return Ok(known);
+    }
+    let source = include_str!("own_modules.py");
+    Object::module(py, "_trunkline_own_modules", "<trunkline own_modules>", source)
+}
+
 /// Loads the script into `interpreter` and runs `mod_init`, on a thread that is not attached.
 pub(crate) fn load(interpreter: Interpreter, settings: &Settings, source: &[u8]) -> Result<Loaded, Failure> {
     let state = ThreadState::of(interpreter).map_err(Failure::new)?;
-    let loaded = state.with(|py| load_attached(py, interpreter, settings, source));
+    let loaded = state.with(|py| load_attached(py, interpreter, settings, source, None));
     state.delete();
     loaded
 }
@@ -55,12 +122,13 @@ fn load_attached(
     interpreter: Interpreter,
     settings: &Settings,
     source: &[u8],
+    ksr: Option<Object>,
 ) -> Result<Loaded, Failure> {
     let script = settings.script.display();
     threads::guard(py, settings.threads_mode)
         .map_err(|exception| Failure::new(format!("guards: {}", exception.traceback(py))))?;
     gil::watch(py);
-    let (module, ksr) = import(py, &settings.script, source).map_err(|exception| Failure {
+    let (module, ksr) = import(py, &settings.script, source, ksr).map_err(|exception| Failure {
         message: if is_syntax_error(py, &exception) {
             syntax_error(py, &exception)
         } else {
@@ -68,6 +136,7 @@ fn load_attached(
         },
         refused: exception.refused_module(py),
     })?;
+    let module_name = module.find(py, "__name__").map(|n| n.text(py)).unwrap_or_default();
     let init = module.find(py, &settings.script_init).filter(|f| f.is_callable(py));
     let handler = match (settings.flavour, init) {
         (Flavour::Handler, None) => {
@@ -112,24 +181,40 @@ fn load_attached(
     let dynamic = handler.class(py).find(py, "__getattr__").is_some();
     let handler = NonNull::new(handler.into_ptr()).ok_or_else(|| Failure::new("no handler"))?;
     let ksr = NonNull::new(ksr.into_ptr()).ok_or_else(|| Failure::new("no KSR"))?;
-    Ok(Loaded { interpreter, handler, ksr, methods, dynamic })
+    Ok(Loaded { interpreter, handler, ksr, module: module_name, methods, dynamic })
 }
 
-/// Executes the script as a module under its own name, its folder first in `sys.path`. Gives it and its `KSR`.
-fn import(py: Attached<'_>, script: &Path, source: &[u8]) -> Result<(Object, Object), Exception> {
+/// The script's folder as Python sees it.
+fn folder(py: Attached<'_>, script: &Path) -> Result<Object, Exception> {
     let folder = script.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let folder = Object::str(py, folder.as_os_str().as_bytes())?;
+    Object::str(py, folder.as_os_str().as_bytes())
+}
+
+/// Executes the script as a module under its own name, its folder first in `sys.path`. Gives it and its `KSR`, the one given or a new
+/// one.
+fn import(
+    py: Attached<'_>,
+    script: &Path,
+    source: &[u8],
+    ksr: Option<Object>,
+) -> Result<(Object, Object), Exception> {
+    let folder = folder(py, script)?;
     let sys = Object::import(py, c"sys")?;
     let path = sys.attr(py, c"path")?;
     let first = path.items(py)?.into_iter().next();
     if first.is_none_or(|first| first.text(py) != folder.text(py)) {
         path.attr(py, c"insert")?.call(py, &[&Object::int(py, 0)?, &folder])?;
     }
-    // A module made for an earlier script in this interpreter would still have that one's functions.
     let known = sys.attr(py, c"modules")?;
-    known.attr(py, c"pop")?.call(py, &[&Object::str(py, b"KSR")?, &Object::none(py)])?;
-    let ksr = Object::import(py, c"KSR")?;
+    let ksr = match ksr {
+        Some(ksr) => ksr,
+        None => {
+            // A module made for an earlier script in this interpreter would still have that one's functions.
+            known.attr(py, c"pop")?.call(py, &[&Object::str(py, b"KSR")?, &Object::none(py)])?;
+            Object::import(py, c"KSR")?
+        }
+    };
 
     let file = Object::str(py, script.as_os_str().as_bytes())?;
     // SAFETY: attached; a new reference or null.

@@ -3,17 +3,19 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Instant;
 
 use pyo3_ffi as c;
-use script::{CallbackId, Core, Format, Pv, RouteContext, RouteKind, RunOutcome, ScriptWorker};
+use script::{CallbackId, Core, Format, Pv, RouteContext, RouteKind, RunOutcome, ScriptError, ScriptWorker};
 
 use crate::callbacks::{CallbackCounters, WorkerCounters};
 use crate::current::{self, Entered};
+use crate::engine::Engine;
 use crate::exceptions::Exception;
 use crate::ffi::{Attached, Object};
-use crate::interpreter::ThreadState;
+use crate::interpreter::{Interpreter, ThreadState};
 use crate::literals::Literals;
 use crate::msg::MessageObject;
 use crate::{Flavour, OnException};
@@ -29,15 +31,19 @@ struct Found {
 /// A worker. It lives and dies on its thread (raw pointers keep it from being sent).
 pub(crate) struct Worker {
     core: Arc<Core>,
+    engine: Arc<Engine>,
+    /// The number of the loading that routes.
+    current: Arc<AtomicU16>,
+    interpreter: Interpreter,
     counters: Arc<WorkerCounters>,
     state: ThreadState,
     attached: Cell<bool>,
     /// Callbacks running inside each other.
     depth: Cell<u32>,
-    handler: Option<Object>,
+    /// The script, and its earlier loadings as long as what they armed may run; the newest last.
+    loadings: UnsafeCell<Vec<Loading>>,
     flavour: Flavour,
     on_exception: OnException,
-    callbacks: UnsafeCell<Vec<Option<Found>>>,
     /// Parsed pseudo-variables by the script's strings. Touched only while attached, from this thread, never across a call.
     pub pvs: UnsafeCell<Literals<Pv>>,
     /// The same for texts with pseudo-variables.
@@ -52,11 +58,35 @@ pub(crate) struct Worker {
     waited: Cell<u64>,
 }
 
+/// One loading of the script in this worker: its handler object and the callbacks found in it.
+struct Loading {
+    number: u16,
+    handler: Object,
+    callbacks: Vec<Option<Found>>,
+}
+
+impl Loading {
+    fn new(number: u16, handler: Object) -> Loading {
+        Loading { number, handler, callbacks: Vec::new() }
+    }
+    /// Gives all references back; attached.
+    fn forget(self, _: Attached<'_>) {
+        for found in self.callbacks.into_iter().flatten() {
+            // SAFETY: attached; `find` put one reference there.
+            drop(unsafe { Object::from_ptr(found.method) });
+        }
+    }
+}
+
 /// What a worker starts with, made while attached with its own thread state.
 pub(crate) struct Parts {
     pub core: Arc<Core>,
+    pub engine: Arc<Engine>,
+    pub current: Arc<AtomicU16>,
+    pub interpreter: Interpreter,
     pub counters: Arc<WorkerCounters>,
     pub state: ThreadState,
+    pub number: u16,
     pub handler: Object,
     pub message_type: Object,
     pub drop_class: Object,
@@ -69,14 +99,16 @@ impl Worker {
     pub fn new(_: Attached<'_>, parts: Parts) -> Box<Worker> {
         Box::new(Worker {
             core: parts.core,
+            engine: parts.engine,
+            current: parts.current,
+            interpreter: parts.interpreter,
             counters: parts.counters,
             state: parts.state,
             attached: Cell::new(false),
             depth: Cell::new(0),
-            handler: Some(parts.handler),
+            loadings: UnsafeCell::new(vec![Loading::new(parts.number, parts.handler)]),
             flavour: parts.flavour,
             on_exception: parts.on_exception,
-            callbacks: UnsafeCell::new(Vec::new()),
             pvs: UnsafeCell::new(Literals::new()),
             formats: UnsafeCell::new(Literals::new()),
             message_type: Some(parts.message_type),
@@ -113,26 +145,44 @@ impl Worker {
         unsafe { (*self.copies.get()).push(copy) }
     }
 
-    /// Runs `f` attached as this worker, outside of a callback (`child_init`).
-    pub fn attached<R>(&self, f: impl FnOnce(Attached<'_>, Option<&Object>) -> R) -> R {
+    /// Runs `child_init` of a loading, attached as this worker, so that KSR functions and pseudo-variables in it use its caches.
+    pub fn child_init(&self, number: u16) -> Result<(), String> {
         let before = self.attached.get();
         self.attach();
         // SAFETY: attached above, by this thread's own state.
-        let result = f(unsafe { Attached::assume() }, self.handler.as_ref());
+        let py = unsafe { Attached::assume() };
+        // SAFETY: only this thread; the reference ends with the statement.
+        let handler = unsafe { &*self.loadings.get() }
+            .iter()
+            .find(|l| l.number == number)
+            .map(|l| l.handler.clone_ref(py));
+        let result = handler.map_or(Ok(()), |handler| self.engine.child_init(py, &handler, self.rank()));
         if !before {
             self.detach();
         }
         result
     }
 
+    /// The number of the loading that a callback belongs to.
+    #[inline]
+    fn number_of(&self, id: CallbackId) -> u16 {
+        if id.generation == 0 { self.current.load(Acquire) } else { id.generation }
+    }
+
     /// The method for a callback, looked up once. `Ok(None)` when the handler has none.
-    fn find(&self, py: Attached<'_>, id: CallbackId) -> Result<Option<Found>, Exception> {
-        let index = id.0 as usize;
-        // SAFETY: only this thread; the reference ends before anything runs.
-        if let Some(Some(found)) = unsafe { &*self.callbacks.get() }.get(index) {
+    fn find(&self, py: Attached<'_>, id: CallbackId, number: u16) -> Result<Option<Found>, Exception> {
+        let index = id.name as usize;
+        // SAFETY: only this thread; the references end before anything runs.
+        let Some(loading) = (unsafe { &*self.loadings.get() }).iter().rev().find(|l| l.number == number)
+        else {
+            // Armed so many reloads ago that its script is gone.
+            let newest = unsafe { &*self.loadings.get() }.last().map(|l| l.number);
+            return newest.filter(|n| *n != number).map_or(Ok(None), |newest| self.find(py, id, newest));
+        };
+        if let Some(Some(found)) = loading.callbacks.get(index) {
             return Ok(Some(*found));
         }
-        let Some(handler) = &self.handler else { return Ok(None) };
+        let handler = loading.handler.clone_ref(py);
         let name = Object::str(py, self.core.callbacks.name(id).as_bytes())?;
         // SAFETY: attached; a new reference, or null with an exception.
         let method = unsafe { Object::new(py, c::PyObject_GetAttr(handler.as_ptr(), name.as_ptr())) };
@@ -144,13 +194,15 @@ impl Worker {
         };
         let Some(method) = NonNull::new(method.into_ptr()) else { return Ok(None) };
         let found = Found { method, counters: NonNull::from(&*self.counters.callback(id)) };
-        // SAFETY: as above.
-        let callbacks = unsafe { &mut *self.callbacks.get() };
-        if callbacks.len() <= index {
-            callbacks.resize(index + 1, None);
-        }
-        if let Some(place) = callbacks.get_mut(index) {
-            *place = Some(found);
+        // SAFETY: as above; looking the attribute up may have run Python code, so the loading is looked for again.
+        let loadings = unsafe { &mut *self.loadings.get() };
+        if let Some(loading) = loadings.iter_mut().find(|l| l.number == number) {
+            if loading.callbacks.len() <= index {
+                loading.callbacks.resize(index + 1, None);
+            }
+            if let Some(place) = loading.callbacks.get_mut(index) {
+                *place = Some(found);
+            }
         }
         Ok(Some(found))
     }
@@ -165,11 +217,14 @@ impl Worker {
         let context: *mut RouteContext<'static> = (&raw mut *ctx).cast();
         // Only this thread writes it: no locked instruction is needed.
         let running_before = self.counters.running.load(Relaxed);
-        self.counters.running.store(id.0 + 1, Relaxed);
+        self.counters.running.store(id.name + 1, Relaxed);
+        let number = self.number_of(id);
+        let generation = &ctx.worker.generation;
+        let generation_before = generation.replace(number);
         self.depth.set(self.depth.get() + 1);
         let entered = Entered::new(context);
         let begin = Instant::now();
-        let found = self.find(py, id);
+        let found = self.find(py, id, number);
         let result = match &found {
             Ok(Some(found)) => self.call(py, found, event, context).map(Some),
             Ok(None) => Ok(None),
@@ -193,6 +248,7 @@ impl Worker {
         drop(entered);
         self.depth.set(self.depth.get() - 1);
         self.counters.running.store(running_before, Relaxed);
+        generation.set(generation_before);
         match ended {
             Ended::Outcome(outcome) => outcome,
             Ended::Missing => RunOutcome::Missing,
@@ -381,7 +437,31 @@ impl ScriptWorker for Worker {
         self.attach();
         // SAFETY: attached just above, on this worker's own thread.
         let py = unsafe { Attached::assume() };
-        matches!(self.find(py, callback), Ok(Some(_)))
+        matches!(self.find(py, callback, self.number_of(callback)), Ok(Some(_)))
+    }
+    fn prepare(&self, number: u16) -> Result<(), ScriptError> {
+        let error = |message: String| ScriptError { message };
+        let before = self.attached.get();
+        self.attach();
+        // SAFETY: attached just above, on this worker's own thread.
+        let py = unsafe { Attached::assume() };
+        let kept = self.engine.kept();
+        // SAFETY: only this thread, and no callback runs: workers are prepared between messages.
+        let loadings = unsafe { &mut *self.loadings.get() };
+        let all = std::mem::take(loadings);
+        let (keep, go): (Vec<Loading>, Vec<Loading>) =
+            all.into_iter().partition(|l| kept.contains(&l.number));
+        *loadings = keep;
+        go.into_iter().for_each(|l| l.forget(py));
+        let result = self.engine.handler(py, number, self.interpreter).and_then(|handler| {
+            // SAFETY: as above; what was let go of may have run Python code, which cannot come back here.
+            unsafe { (*self.loadings.get()).push(Loading::new(number, handler)) };
+            self.child_init(number)
+        });
+        if !before {
+            self.detach();
+        }
+        result.map_err(error)
     }
 }
 
@@ -393,13 +473,10 @@ impl Drop for Worker {
             let py = Attached::assume();
             self.pvs.get_mut().forget_strings(py);
             self.formats.get_mut().forget_strings(py);
-            for found in std::mem::take(self.callbacks.get_mut()).into_iter().flatten() {
-                drop(Object::from_ptr(found.method));
-            }
+            std::mem::take(self.loadings.get_mut()).into_iter().for_each(|l| l.forget(py));
         }
         self.messages.get_mut().clear();
         self.copies.get_mut().clear();
-        self.handler = None;
         self.message_type = None;
         self.drop_class = None;
         self.detach();

@@ -111,6 +111,8 @@ pub struct WorkerState {
     pub rank: i32,
     /// Number of the message in this worker, `$mi`.
     pub message_number: std::cell::Cell<u64>,
+    /// The loading of the script whose callback runs; 0 outside of callbacks.
+    pub generation: std::cell::Cell<u16>,
 }
 
 /// One run of a route. Nested routes (a branch route inside `t_relay`) run on the same context with `kind` and target swapped.
@@ -281,6 +283,10 @@ impl<'s> RouteContext<'s> {
         self.inbound = inbound;
         self.source_ip = IpText::default();
         self.local_ip = IpText::default();
+    }
+    /// The callback of that name in the script that runs, also when a newer one routes by now. `None` when it cannot be a name.
+    pub fn callback(&self, name: &[u8]) -> Option<CallbackId> {
+        self.core.callbacks.intern(name).map(|id| id.of(self.worker.generation.get()))
     }
     /// The Request-URI as it stands: changed or as received. Empty for replies.
     pub fn request_uri(&self) -> &[u8] {

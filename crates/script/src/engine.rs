@@ -56,9 +56,26 @@ impl RouteKinds {
     }
 }
 
-/// A callback's interned name.
+/// A callback: its interned name, and which loading of the script it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallbackId(pub u32);
+pub struct CallbackId {
+    /// Number of the name.
+    pub name: u32,
+    /// Number of the loading whose callback is meant; 0, the one that routes now. What a script arms belongs to its own loading: after a
+    /// reload, transactions end with the callbacks they were armed with.
+    pub generation: u16,
+}
+
+impl CallbackId {
+    /// The callback of that number and of the script that routes now.
+    pub const fn new(name: u32) -> CallbackId {
+        CallbackId { name, generation: 0 }
+    }
+    /// The same name in a loading.
+    pub const fn of(self, generation: u16) -> CallbackId {
+        CallbackId { name: self.name, generation }
+    }
+}
 
 /// Ids by name and names by id.
 type Names = (HashMap<Arc<[u8]>, CallbackId>, Vec<Arc<str>>);
@@ -72,7 +89,7 @@ pub struct Callbacks {
 impl Callbacks {
     /// Most names a process can know.
     pub const LIMIT: usize = 4096;
-    /// The id of a name, made when new. `None` when the table is full or the name is not UTF-8.
+    /// The id of a name, made when new, in the script that routes now. `None` when the table is full or the name is not UTF-8.
     pub fn intern(&self, name: &[u8]) -> Option<CallbackId> {
         if let Ok(t) = self.names.read()
             && let Some(id) = t.0.get(name)
@@ -87,14 +104,14 @@ impl Callbacks {
         if t.1.len() >= Self::LIMIT {
             return None;
         }
-        let id = CallbackId(t.1.len() as u32);
+        let id = CallbackId::new(t.1.len() as u32);
         t.0.insert(name.into(), id);
         t.1.push(text.into());
         Some(id)
     }
     /// The name of an id.
     pub fn name(&self, id: CallbackId) -> Arc<str> {
-        self.names.read().ok().and_then(|t| t.1.get(id.0 as usize).cloned()).unwrap_or_else(|| "?".into())
+        self.names.read().ok().and_then(|t| t.1.get(id.name as usize).cloned()).unwrap_or_else(|| "?".into())
     }
     /// How many names are known; ids are below this.
     pub fn len(&self) -> usize {
@@ -153,6 +170,19 @@ pub trait ScriptEngine: Send + Sync {
     fn rpc_callbacks(&self) -> serde_json::Value;
     /// For `kemi.threads`: threads the script started, running or held.
     fn rpc_threads(&self) -> serde_json::Value;
+    /// Loads the script anew beside the one that routes, up to and without `child_init`; on a thread that waits for nobody. Gives the
+    /// number of the loading, to be prepared by every worker and then put to use with [`ScriptEngine::switch`], or given up.
+    fn load_anew(&self) -> Result<u16, ScriptError> {
+        Err(ScriptError { message: format!("the engine {} does not reload", self.name()) })
+    }
+    /// From now on that loading routes.
+    fn switch(&self, generation: u16) {
+        let _ = generation;
+    }
+    /// That loading will not be used.
+    fn give_up(&self, generation: u16) {
+        let _ = generation;
+    }
 }
 
 /// One worker's side of the engine. Not `Send`: it lives and dies on its thread. Reentrant: a KSR function may cause a nested run.
@@ -169,6 +199,11 @@ pub trait ScriptWorker {
     fn has(&self, callback: CallbackId) -> bool {
         let _ = callback;
         false
+    }
+    /// Makes this worker ready for a loading of the script (runs its `child_init`), on the worker's own thread between messages.
+    fn prepare(&self, generation: u16) -> Result<(), ScriptError> {
+        let _ = generation;
+        Ok(())
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use cfg::{Config, Diagnostic, Severity, Value};
-use script::{CallbackId, Core, Function, Registry, RouteContext, RouteKind, RunOutcome, ScriptWorker};
+use script::{
+    CallbackId, Core, Function, Registry, RouteContext, RouteKind, RunOutcome, ScriptError, ScriptWorker,
+};
 
 /// Modules that bring Python, with how their scripts are written.
 const PYTHON: [(&str, python::Flavour); 2] =
@@ -53,6 +55,8 @@ pub fn python_settings(
             found.push(config.diagnostic(Severity::Error, p.value_span, message));
         }
     }
+    s.reload_on_change =
+        last(config, module, "reload_on_change").and_then(|p| p.value.as_int()).is_some_and(|n| n != 0);
     choice(config, module, "interpreters", &mut s.interpreters, found);
     choice(config, module, "on_exception", &mut s.on_exception, found);
     for (what, slot) in [("reply_route", &mut s.reply_callback), ("onsend_route", &mut s.onsend_callback)] {
@@ -187,5 +191,9 @@ impl ScriptWorker for Lazy {
     fn has(&self, callback: CallbackId) -> bool {
         self.attach();
         self.worker.has(callback)
+    }
+    fn prepare(&self, generation: u16) -> Result<(), ScriptError> {
+        self.attach();
+        self.worker.prepare(generation)
     }
 }

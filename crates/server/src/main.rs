@@ -19,6 +19,7 @@ mod generate;
 mod listen;
 mod log;
 mod privileges;
+mod reload;
 mod rpc;
 mod run;
 mod say;

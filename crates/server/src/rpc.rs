@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use transaction::Now;
 
 use crate::clock::ctime;
+use crate::reload::Reloader;
 
 /// The module behind the server's own commands. Its state is what start-up makes after the modules.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub struct ServerModule {
 pub struct Running {
     /// The engine that routes.
     pub engine: Arc<dyn ScriptEngine>,
+    /// Loads its script anew.
+    pub reloader: Arc<Reloader>,
     /// Threads: name as `core.psx` shows it, kernel thread id.
     pub threads: Vec<(String, i32)>,
 }
@@ -43,6 +46,11 @@ fn running(module: &dyn Module) -> Result<&Running, RpcError> {
         .downcast_ref::<ServerModule>()
         .and_then(|m| m.running.get())
         .ok_or_else(|| RpcError::new(500, "Server is starting"))
+}
+
+fn reload(module: &dyn Module) -> Result<Json, RpcError> {
+    let done = running(module)?.reloader.reload().map_err(|reason| RpcError::new(500, reason))?;
+    Ok(json!({ "old": done.old, "new": done.new, "callbacks": done.callbacks }))
 }
 
 const COMMANDS: &[RpcCommand] = &[
@@ -257,6 +265,13 @@ const COMMANDS: &[RpcCommand] = &[
         doc: "Callbacks of the script: how often each ran, time in the script, time waiting for the interpreter, exceptions.",
         call: |m, _, _, _| Ok(running(m)?.engine.rpc_callbacks()),
     },
+    RpcCommand {
+        name: "app_python.reload",
+        doc: "Loads the script anew: imported in every interpreter and made ready by every worker before any of them switches; when that \
+              fails, all keep the old one and the answer is the traceback. Numbers of the loadings.",
+        call: |m, _, _, _| reload(m),
+    },
+    RpcCommand { name: "app_python3s.reload", doc: "As app_python.reload.", call: |m, _, _, _| reload(m) },
     RpcCommand {
         name: "kemi.threads",
         doc: "Threads the script started: name, the worker (its rank) whose callback started it, where, running or held (threads_mode 0).",

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel}
 use std::time::{Duration, Instant};
 
 use proxy::Proxy;
-use script::{CallbackId, Core, ScriptEngine};
+use script::{Core, ScriptEngine};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use transaction::SocketId;
@@ -15,6 +15,7 @@ use crate::banner::{self, Facts};
 use crate::cli::RunArgs;
 use crate::ctl::Control;
 use crate::privileges::{Identity, PidFile, work_in};
+use crate::reload::{Reloader, known};
 use crate::rpc::{Running, ServerModule};
 use crate::sleeper::Sleeper;
 use crate::start::Prepared;
@@ -59,6 +60,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         .map(|(i, socket)| Arc::new(Station::new(format!("udp-{}", i + 1), Some(socket))))
         .chain([worker::TIMER, worker::STANDBY].map(|name| Arc::new(Station::new(name.into(), None))))
         .collect();
+    let (standby, turn) = sync_channel(1);
     let shared = Arc::new(Shared {
         proxy,
         counters: Counters::new(&core),
@@ -71,16 +73,18 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         timer: Sleeper::default(),
         timer_sleeps_until: AtomicU64::new(0),
         watch: Sleeper::default(),
+        standby,
     });
+    let reloader = Arc::new(Reloader::new(&shared, &engine, &script));
 
     // A module's first tick comes before the first message: usrloc opens the tables of `preload` in it.
     core.registry.modules().iter().for_each(|m| m.tick(&core, crate::clock::now()));
-    let mut threads = Threads::start(&shared, &engine)?;
+    let mut threads = Threads::start(&shared, &engine, turn)?;
     // Kamailio's main process runs `child_init` last, with rank 0.
     let main = engine.worker(0, &core).map_err(|e| e.message)?;
     threads.add_control(&control, &core)?;
     if let Some(m) = core.registry.module::<ServerModule>() {
-        m.started(Running { engine: engine.clone(), threads: threads.rows() });
+        m.started(Running { engine: engine.clone(), reloader: reloader.clone(), threads: threads.rows() });
     }
     let facts = Facts {
         config: config.path(),
@@ -90,10 +94,19 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     };
     say::err(banner::text(&core, &facts).trim_end());
 
+    if script.reload_on_change {
+        let (reloader, script) = (reloader.clone(), script.script.clone());
+        spawn("reload", move || reloader.watch(&script))?;
+    }
     for signal in signals.forever() {
         match signal {
+            // On a thread of its own: a script that takes long to load must not keep SIGTERM waiting.
             SIGHUP => {
-                tracing::info!(target: "server", "SIGHUP has no effect yet: restart the server to read its files anew")
+                let reloader = reloader.clone();
+                let reload = std::thread::Builder::new().name("reload".into());
+                if let Err(e) = reload.spawn(move || reloader.reload()) {
+                    tracing::error!(target: "server", "SIGHUP: no thread for the reload: {e}");
+                }
             }
             SIGUSR1 => log_statistics(&core),
             _ => break,
@@ -119,17 +132,14 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
 
 /// The proxy with `tm`'s parameters and the callbacks the script has.
 fn proxy(core: &Arc<Core>, engine: &dyn ScriptEngine, script: &python::Settings) -> Result<Proxy, String> {
-    let known = |name: &str| -> Option<CallbackId> {
-        core.callbacks.intern(name.as_bytes()).filter(|id| engine.has(*id))
-    };
     let request = core
         .callbacks
         .intern(script.request_callback.as_bytes())
         .ok_or("the table of callback names is full")?;
     let routes = proxy::Routes {
         request,
-        reply: known(&script.reply_callback),
-        onsend: known(&script.onsend_callback),
+        reply: known(core, engine, &script.reply_callback),
+        onsend: known(core, engine, &script.onsend_callback),
     };
     Ok(Proxy::new(core.clone(), routes, engine::proxy_settings(core, script)))
 }
@@ -149,15 +159,17 @@ struct Threads {
 
 impl Threads {
     /// Starts workers, timer and watch; returns when each has made its side of the engine, or with the first reason why not.
-    fn start(shared: &Arc<Shared>, engine: &Arc<dyn ScriptEngine>) -> Result<Threads, String> {
+    fn start(
+        shared: &Arc<Shared>,
+        engine: &Arc<dyn ScriptEngine>,
+        turn: Receiver<()>,
+    ) -> Result<Threads, String> {
         let (ready, readiness) = channel::<Ready>();
         let (end, ended) = channel::<()>();
         let mut rows = vec![("main thread".to_owned(), nix::unistd::getpid().as_raw())];
         let mut stop = Vec::new();
         let mut child = 0;
         let mut last_socket = None;
-        // Full while the second timer is at work.
-        let (standby, turn) = sync_channel(1);
         let mut turn = Some(turn);
         for (i, station) in shared.stations.iter().enumerate() {
             let index = rows.len();
@@ -217,7 +229,7 @@ impl Threads {
         let (tell, told) = channel();
         stop.push(tell);
         let watched = shared.clone();
-        let tid = spawn("watch", move || worker::run_watch(&watched, &told, &standby))?;
+        let tid = spawn("watch", move || worker::run_watch(&watched, &told))?;
         rows.push(("watch".to_owned(), tid));
         Ok(Threads { rows, stop, ended })
     }

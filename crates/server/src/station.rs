@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use message::Transport;
@@ -26,6 +27,17 @@ pub struct Station {
     // Odd while in a message; only its worker writes it.
     progress: AtomicU64,
     waiting: AtomicBool,
+    ordered: AtomicBool,
+    order: Mutex<Option<Order>>,
+}
+
+/// What a worker is asked to do between messages: get ready for a loading of the script.
+#[derive(Debug)]
+pub struct Order {
+    /// Number of the loading.
+    pub generation: u16,
+    /// Who waits for the answer.
+    pub tell: Sender<Result<(), String>>,
 }
 
 impl Station {
@@ -39,7 +51,25 @@ impl Station {
             next: AtomicUsize::new(0),
             progress: AtomicU64::new(0),
             waiting: AtomicBool::new(false),
+            ordered: AtomicBool::new(false),
+            order: Mutex::new(None),
         }
+    }
+    /// Asks the worker to do something when it has done its message; it has to be woken when it waits.
+    pub fn give(&self, order: Order) {
+        *self.order.lock().unwrap_or_else(|e| e.into_inner()) = Some(order);
+        self.ordered.store(true, Ordering::SeqCst);
+    }
+    /// Whether something was asked.
+    pub fn is_ordered(&self) -> bool {
+        self.ordered.load(Ordering::SeqCst)
+    }
+    /// What was asked; once.
+    pub fn take_order(&self) -> Option<Order> {
+        if !self.ordered.swap(false, Ordering::SeqCst) {
+            return None;
+        }
+        self.order.lock().unwrap_or_else(|e| e.into_inner()).take()
     }
     /// The worker begins or ends a message.
     pub fn step(&self) {

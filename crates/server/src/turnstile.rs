@@ -33,21 +33,30 @@ struct Inside {
 }
 
 impl Turnstile {
-    /// Waits until this worker (by its rank) may read.
-    pub fn enter(&self, rank: i32) {
+    /// Waits until this worker (by its rank) may read. False when it was `called` away meanwhile and may not.
+    pub fn enter(&self, rank: i32, called: impl Fn() -> bool) -> bool {
         if self.open.load(Ordering::Acquire) {
-            return;
+            return true;
         }
         let mut inside = self.inside();
         while inside.reader.is_some_and(|r| r != rank)
             && !inside.closing
             && !self.open.load(Ordering::Acquire)
         {
+            if called() {
+                return false;
+            }
             inside = self.bell.wait(inside).unwrap_or_else(|e| e.into_inner());
         }
         if inside.reader.is_none() {
             inside.reader = Some(rank);
         }
+        true
+    }
+    /// Has all who wait look whether they are called.
+    pub fn ring(&self) {
+        let _inside = self.inside();
+        self.bell.notify_all();
     }
     /// The worker has read so many datagrams; `full` when more may be waiting. It lets another in beside it when they are work for two:
     /// long in themselves, or the second full batch on end.
@@ -104,7 +113,7 @@ mod tests {
         let (send, receive) = channel();
         let gate = gate.clone();
         std::thread::spawn(move || {
-            gate.enter(rank);
+            assert!(gate.enter(rank, || false));
             let _ = send.send(rank);
         });
         receive
@@ -113,8 +122,8 @@ mod tests {
     #[test]
     fn one_reads_until_there_is_work_for_two() {
         let gate = Arc::new(Turnstile::default());
-        gate.enter(1);
-        gate.enter(1);
+        assert!(gate.enter(1, || false));
+        assert!(gate.enter(1, || false));
         let second = waits(&gate, 2);
         gate.has_read(1, 32, true);
         gate.has_read(1, 31, false);
@@ -129,9 +138,24 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_can_be_called_away() {
+        let gate = Arc::new(Turnstile::default());
+        assert!(gate.enter(1, || false));
+        let called = Arc::new(AtomicBool::new(false));
+        let (send, receive) = channel();
+        let (theirs, order) = (gate.clone(), called.clone());
+        std::thread::spawn(move || send.send(theirs.enter(2, || order.load(Ordering::SeqCst))));
+        gate.ring();
+        assert!(receive.try_recv().is_err());
+        called.store(true, Ordering::SeqCst);
+        gate.ring();
+        assert_eq!(receive.recv(), Ok(false));
+    }
+
+    #[test]
     fn a_few_messages_that_take_long_are_work_for_two() {
         let gate = Arc::new(Turnstile::default());
-        gate.enter(1);
+        assert!(gate.enter(1, || false));
         let second = waits(&gate, 2);
         for _ in 0..50 {
             gate.took(Duration::from_micros(800), 10);
@@ -145,11 +169,11 @@ mod tests {
     #[test]
     fn a_slow_script_opens_the_gate_and_a_quick_one_closes_it() {
         let gate = Arc::new(Turnstile::default());
-        gate.enter(1);
+        assert!(gate.enter(1, || false));
         let second = waits(&gate, 2);
         gate.took(Duration::from_millis(5), 1);
         assert_eq!(second.recv(), Ok(2));
-        gate.enter(3);
+        assert!(gate.enter(3, || false));
         for _ in 0..100 {
             gate.took(Duration::from_micros(20), 1);
         }

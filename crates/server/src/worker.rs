@@ -19,7 +19,7 @@ use std::time::Duration;
 use message::Transport;
 use proxy::Proxy;
 use script::outbox::Batch;
-use script::{Core, Inbound, Outbox, ScriptEngine, Services, Statistic, WorkerState};
+use script::{Core, Inbound, Outbox, ScriptEngine, ScriptWorker, Services, Statistic, WorkerState};
 use transaction::{Now, SocketId, Timestamp};
 use transport::udp::{Receiver, Sender, Socket};
 
@@ -70,6 +70,8 @@ pub struct Shared {
     pub timer_sleeps_until: AtomicU64,
     /// The watch's sleep.
     pub watch: Sleeper,
+    /// Wakes the second timer; full while it is at work.
+    pub standby: SyncSender<()>,
     /// Counters.
     pub counters: Counters,
 }
@@ -151,6 +153,7 @@ pub fn run_udp(
     let mut receiver = Receiver::new(BATCH);
     let mut out = Out::new();
     loop {
+        side.obey(&mut out);
         me.station.set_waiting(true);
         while let Some(orphan) = shared.orphans.take() {
             me.station.set_waiting(false);
@@ -160,8 +163,10 @@ pub fn run_udp(
             out.flush(shared, &me.station.outbox);
             me.station.set_waiting(true);
         }
-        gate.enter(me.rank);
-        if shared.orphans.len() > 0 {
+        if !gate.enter(me.rank, || me.station.is_ordered())
+            || me.station.is_ordered()
+            || shared.orphans.len() > 0
+        {
             continue;
         }
         let read = receiver.receive(&socket);
@@ -238,10 +243,13 @@ pub fn run_timer(
         if begin < until {
             shared.timer_sleeps_until.store(until.0, Ordering::SeqCst);
             shared.timer.sleep(until.since(begin).min(SECOND), || {
-                shared.proxy.soonest() >= until && !matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
+                shared.proxy.soonest() >= until
+                    && !station.is_ordered()
+                    && !matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
             });
             shared.timer_sleeps_until.store(0, Ordering::Relaxed);
         }
+        side.obey(&mut out);
         let now = clock::now();
         shared.watch.rouse();
         station.step();
@@ -265,7 +273,7 @@ pub fn run_timer(
 }
 
 /// The life of the second timer, on its own thread: it works when `turn` says that the first is stuck, so that one slow failure route
-/// does not hold up everybody's retransmissions. Ends when `turn` is closed.
+/// does not hold up everybody's retransmissions.
 pub fn run_standby(
     shared: &Shared,
     station: &Station,
@@ -278,6 +286,7 @@ pub fn run_standby(
     drop(ready);
     let mut out = Out::new();
     while turn.recv().is_ok() {
+        side.obey(&mut out);
         station.step();
         side.guarded(None, || {
             shared.proxy.expire(&side.services(), clock::now());
@@ -289,7 +298,7 @@ pub fn run_standby(
 }
 
 /// The life of the watch, on its own thread; ends when `stop` is closed.
-pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>, standby: &SyncSender<()>) {
+pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
     let mut out = Out::new();
     let mut seen: Vec<(Option<u64>, u32)> = vec![(None, 0); shared.stations.len()];
     let mut quiet = 0;
@@ -315,7 +324,7 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>, standby: &SyncSend
             }
             if station.name == TIMER {
                 // Full when the second is at it, or stuck as well.
-                let _ = standby.try_send(());
+                let _ = shared.standby.try_send(());
             }
             if let Some(gate) = station.socket.and_then(|s| shared.gates.get(usize::from(s.0))) {
                 gate.leave(rank);
@@ -399,6 +408,17 @@ impl<'a> Side<'a> {
             self.shared.proxy.receive(&self.services(), now, inbound, datagram);
         });
         self.station.step();
+    }
+
+    /// Does what was asked of this worker between messages.
+    fn obey(&self, out: &mut Out) {
+        let Some(order) = self.station.take_order() else { return };
+        let mut result = Err("a defect in trunkline, see the log".to_owned());
+        self.guarded(None, || result = self.engine.prepare(order.generation).map_err(|e| e.message));
+        self.engine.release();
+        out.flush(self.shared, &self.station.outbox);
+        // Who asked may have given up waiting.
+        let _ = order.tell.send(result);
     }
 
     /// A defect in this server must cost one message, not the calls of everybody.

@@ -309,7 +309,7 @@ impl CoreFunctions {
     /// Runs another callback of the script over this message, by its name. Its result, -1 when there is none of that name.
     #[ksr(cfg = ["route"])]
     fn route(&self, ctx: &mut RouteContext<'_>, name: &[u8]) -> Outcome {
-        let Some(id) = ctx.core.callbacks.intern(name) else { return Outcome::FALSE };
+        let Some(id) = ctx.callback(name) else { return Outcome::FALSE };
         let engine = ctx.engine;
         match engine.run(ctx.kind, id, ctx) {
             RunOutcome::Returned(n) => Outcome(n),

@@ -95,7 +95,7 @@ impl Sl {
         }
         self.counters(ctx).sent(code);
         if let Some(name) = &self.settings.event_callback_lres_sent
-            && let Some(callback) = ctx.core.callbacks.intern(name.as_bytes())
+            && let Some(callback) = ctx.callback(name.as_bytes())
         {
             ctx.engine.run_event(callback, "sl:local-response", ctx);
         }

@@ -31,7 +31,7 @@ impl Tm {
         what: &str,
         slot: fn(&mut script::ArmedRoutes) -> &mut Option<CallbackId>,
     ) -> Outcome {
-        let id = if name.is_empty() || name == b"0" { None } else { ctx.core.callbacks.intern(name) };
+        let id = if name.is_empty() || name == b"0" { None } else { ctx.callback(name) };
         if id.is_none() && !name.is_empty() && name != b"0" {
             tracing::error!(target: "tm", name = %String::from_utf8_lossy(name), "{what}: not a usable callback name");
             return Outcome::FALSE;
