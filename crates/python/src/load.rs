@@ -62,17 +62,15 @@ pub(crate) fn load_anew(before: &Before, settings: &Settings, source: &[u8]) -> 
         let modules = own_modules(py).map_err(failed)?;
         // SAFETY: attached to its interpreter; the reference stays with the engine.
         let ksr = unsafe { Object::borrowed(py, before.ksr.as_ptr()) }.unwrap_or_else(|| Object::none(py));
-        let saved = modules
-            .attr(py, c"forget")
-            .and_then(|forget| forget.call(py, &[&folder, &name, &ksr]))
+        let begun = modules
+            .attr(py, c"begin")
+            .and_then(|begin| begin.call(py, &[&folder, &name, &ksr]))
             .map_err(failed)?;
         let loaded = load_attached(py, before.interpreter, settings, source, Some(ksr));
-        if loaded.is_err() {
-            let restored =
-                modules.attr(py, c"restore").and_then(|restore| restore.call(py, &[&folder, &name, &saved]));
-            if let Err(exception) = restored {
-                tracing::error!("after the failed reload: {}", exception.traceback(py));
-            }
+        let ended = Object::int(py, i64::from(loaded.is_err()))
+            .and_then(|failed| modules.attr(py, c"end")?.call(py, &[&folder, &name, &begun, &failed]));
+        if let Err(exception) = ended {
+            tracing::error!("after a reload: {}", exception.traceback(py));
         }
         loaded
     });

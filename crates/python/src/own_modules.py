@@ -20,15 +20,20 @@ def own(folder):
     return names
 
 
-def forget(folder, script, ksr):
-    """Before the script is loaded anew; gives what `restore` needs when that fails."""
+def begin(folder, script, ksr):
+    """Before the script is loaded anew; gives what `end` needs. Workers that share the interpreter get it back quickly meanwhile."""
     sys.modules["KSR"] = ksr
     importlib.invalidate_caches()
-    return {name: sys.modules.pop(name) for name in {script, *own(folder)} if name in sys.modules}
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(min(interval, 0.0005))
+    return {name: sys.modules.pop(name) for name in {script, *own(folder)} if name in sys.modules}, interval
 
 
-def restore(folder, script, saved):
-    """After a failure: the modules of the script that goes on."""
-    for name in {script, *own(folder)}:
-        sys.modules.pop(name, None)
-    sys.modules.update(saved)
+def end(folder, script, begun, failed):
+    """Afterwards; when it failed, with the modules of the script that goes on."""
+    modules, interval = begun
+    sys.setswitchinterval(interval)
+    if failed:
+        for name in {script, *own(folder)}:
+            sys.modules.pop(name, None)
+        sys.modules.update(modules)

@@ -176,6 +176,7 @@ impl Worker {
         let Some(loading) = (unsafe { &*self.loadings.get() }).iter().rev().find(|l| l.number == number)
         else {
             // Armed so many reloads ago that its script is gone.
+            // SAFETY: as above.
             let newest = unsafe { &*self.loadings.get() }.last().map(|l| l.number);
             return newest.filter(|n| *n != number).map_or(Ok(None), |newest| self.find(py, id, newest));
         };

@@ -139,13 +139,11 @@ impl Reloader {
         }
     }
 
-    /// Reloads whenever the script's file has changed, for ever.
-    pub fn watch(&self, script: &Path) {
-        let look = || std::fs::metadata(script).ok().map(|m| (m.mtime(), m.mtime_nsec(), m.size(), m.ino()));
-        let mut seen = look();
+    /// Reloads whenever the script's file is not as `seen` last, for ever.
+    pub fn watch(&self, script: &Path, mut seen: Option<Stamp>) {
         loop {
             std::thread::sleep(LOOK);
-            let now = look();
+            let now = stamp(script);
             // A file that is gone for a moment is being replaced.
             if now.is_some() && now != seen {
                 seen = now;
@@ -153,6 +151,14 @@ impl Reloader {
             }
         }
     }
+}
+
+/// Tells a file from what it was before.
+type Stamp = (i64, i64, u64, u64);
+
+/// The stamp of a file as it is.
+pub fn stamp(file: &Path) -> Option<Stamp> {
+    std::fs::metadata(file).ok().map(|m| (m.mtime(), m.mtime_nsec(), m.size(), m.ino()))
 }
 
 /// A callback by name, when the script has it.

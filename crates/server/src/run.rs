@@ -15,7 +15,7 @@ use crate::banner::{self, Facts};
 use crate::cli::RunArgs;
 use crate::ctl::Control;
 use crate::privileges::{Identity, PidFile, work_in};
-use crate::reload::{Reloader, known};
+use crate::reload::{self, Reloader, known};
 use crate::rpc::{Running, ServerModule};
 use crate::sleeper::Sleeper;
 use crate::start::Prepared;
@@ -50,6 +50,8 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     }
     identity.assume()?;
 
+    // Taken before it is read: a change from now on is a change.
+    let seen = reload::stamp(&script.script);
     let engine = python::load(script.clone(), core.clone()).map_err(|e| e.message)?;
     let proxy = proxy(&core, engine.as_ref(), &script)?;
     let stations: Vec<Arc<Station>> = workers
@@ -96,7 +98,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
 
     if script.reload_on_change {
         let (reloader, script) = (reloader.clone(), script.script.clone());
-        spawn("reload", move || reloader.watch(&script))?;
+        spawn("reload", move || reloader.watch(&script, seen))?;
     }
     for signal in signals.forever() {
         match signal {
