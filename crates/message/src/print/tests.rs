@@ -126,6 +126,28 @@ fn stamps_as_kamailio_writes_them() {
     }
 }
 
+/// Found by fuzzing: the tag of the answer stands behind one without a value.
+#[test]
+fn a_tag_without_a_value_is_no_tag() {
+    for to in ["To : <sip:b@c>;tag", "To : <sip:b@c>;tag;x=1", "To : <sip:b@c>;Tag=;x=1"] {
+        let invite = std::str::from_utf8(INVITE).expect("text").replace("To : <sip:b@c>", to);
+        let message = parse(invite.as_bytes());
+        assert_eq!(message.to().expect("To").tag(), None, "{to}");
+        let reply = LocalReply {
+            code: 486,
+            reason: b"Busy Here",
+            to_tag: b"tt",
+            rows: b"",
+            body: None,
+            via_stamp: None,
+            record_route: false,
+        };
+        let printed = string(|out| local_reply(&message, &reply, out));
+        assert!(printed.contains(&format!("{to};tag=tt\r\n")), "{printed}");
+        assert_eq!(parse(printed.as_bytes()).to().expect("To").tag(), Some(&b"tt"[..]), "{printed}");
+    }
+}
+
 #[test]
 fn local_reply_copies_in_order_of_the_request() {
     let message = parse(INVITE);
