@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::grammar::{self, Scan, elements, is_host_char, is_lws, is_token_char, trim};
+use crate::grammar::{self, Scan, elements_by, is_host_char, is_lws, is_token_char, trim};
 use crate::params::next_param;
 use crate::{Fault, Params, Transport};
 
@@ -98,7 +98,7 @@ impl<'a> Via<'a> {
     }
     /// Walks a comma list of elements in one header row.
     pub fn list(text: &'a [u8]) -> impl Iterator<Item = Result<Via<'a>, Fault>> + use<'a> {
-        elements(text).map(Via::parse)
+        elements_by(text, grammar::via_len).map(Via::parse)
     }
     /// Whether the branch is unique by RFC 3261 §8.1.1.7. The bare cookie says nothing: RFC 4475 §3.2.1 wants such a
     /// request matched by the rules of RFC 2543.
