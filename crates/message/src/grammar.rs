@@ -183,6 +183,16 @@ pub(crate) fn quoted_len(text: &[u8]) -> Option<usize> {
 
 /// Length of the first element of a comma list: to the first comma outside quotes and angle brackets, or to the end.
 pub(crate) fn element_len(text: &[u8]) -> usize {
+    first_element(text, true)
+}
+
+/// As [`element_len`], of a list of Vias: angle brackets are no brackets there (RFC 3261 §25.1, via-parm). Were they, a Via would end
+/// elsewhere once a parameter with a bracket is replaced in it.
+pub(crate) fn via_len(text: &[u8]) -> usize {
+    first_element(text, false)
+}
+
+fn first_element(text: &[u8], brackets: bool) -> usize {
     if memchr(b',', text).is_none() {
         return text.len();
     }
@@ -194,7 +204,7 @@ pub(crate) fn element_len(text: &[u8]) -> usize {
                 Some(len) => at += len,
                 None => return text.len(),
             },
-            b'<' => match text.get(at..).and_then(|rest| memchr(b'>', rest)) {
+            b'<' if brackets => match text.get(at..).and_then(|rest| memchr(b'>', rest)) {
                 Some(len) => at += len + 1,
                 None => return text.len(),
             },
@@ -206,11 +216,19 @@ pub(crate) fn element_len(text: &[u8]) -> usize {
 
 /// Elements of a comma list with their LWS trimmed, empty ones included; a text without elements yields none.
 pub(crate) fn elements<'a>(text: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    elements_by(text, element_len)
+}
+
+/// As [`elements`], each as long as `len` says.
+pub(crate) fn elements_by<'a>(
+    text: &'a [u8],
+    len: fn(&[u8]) -> usize,
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     let text = trim(text);
     let mut rest = (!text.is_empty()).then_some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        let (element, tail) = text.split_at_checked(element_len(text))?;
+        let (element, tail) = text.split_at_checked(len(text))?;
         rest = tail.split_first().map(|(_, after)| after);
         Some(trim(element))
     })

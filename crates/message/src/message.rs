@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::grammar::{Scan, element_len, is_lws, is_token, number, trim};
+use crate::grammar::{Scan, is_lws, is_token, number, trim, via_len};
 use crate::index::{self, Index, MAX_SIZE, Row, Span, Start};
 use crate::uri::RememberedUri;
 use crate::{Fault, HeaderName, Method, NameAddr, Params, ParseError, Transport, Uri, Via, validate};
@@ -325,7 +325,7 @@ impl Message {
 
     fn find_via(&self) -> Result<ViaSpans, Fault> {
         let header = self.header(HeaderName::Via).ok_or(validate::NO_VIA)?;
-        let via = Via::parse(header.value.get(..element_len(header.value)).unwrap_or_default())?;
+        let via = Via::parse(header.value.get(..via_len(header.value)).unwrap_or_default())?;
         Ok(ViaSpans {
             text: self.span(via.text),
             transport_text: self.span(via.transport_text),

@@ -96,9 +96,11 @@ impl<'a> NameAddr<'a> {
     pub fn list(text: &'a [u8]) -> impl Iterator<Item = Result<NameAddr<'a>, Fault>> + use<'a> {
         elements(text).map(NameAddr::parse)
     }
-    /// The `tag` parameter (From, To).
+    /// The `tag` parameter (From, To). RFC 3261 §25.1: it has a value; a `;tag` without one is no tag, and must not hide the one that an
+    /// answer adds behind it.
     pub fn tag(&self) -> Option<&'a [u8]> {
-        self.params.get("tag").and_then(|p| p.value)
+        let tags = self.params.iter().filter(|p| p.name.eq_ignore_ascii_case(b"tag"));
+        tags.filter_map(|p| p.value).find(|value| !value.is_empty())
     }
     /// The display name without its quotes; quoted-pairs are left alone (see [`crate::grammar::unquote`]).
     pub fn display_unquoted(&self) -> &'a [u8] {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::grammar::{self, Scan, elements, is_host_char, is_lws, is_token_char, trim};
+use crate::grammar::{self, Scan, elements_by, is_host_char, is_lws, is_token_char, trim};
 use crate::params::next_param;
 use crate::{Fault, Params, Transport};
 
@@ -80,15 +80,24 @@ impl<'a> Via<'a> {
         };
         while let Some(param) = next_param(&mut scan) {
             let param = param.map_err(|_| BAD_VIA)?;
+            let plain = || param.value.is_none_or(|value| !value.contains(&b'"'));
             // Of parameters that are there twice the first counts, as in `Params::get`.
             match param.name.len() {
                 6 if via.branch.is_none() && param.name.eq_ignore_ascii_case(b"branch") => {
                     via.branch = param.value
                 }
+                // An address and a number have no quotes. One that opens here and closes behind the next comma would go when the
+                // value is replaced, and the Via would have another end.
                 8 if via.received.is_none() && param.name.eq_ignore_ascii_case(b"received") => {
+                    if !plain() {
+                        return Err(BAD_VIA);
+                    }
                     via.received = param.value
                 }
                 5 if via.rport.is_none() && param.name.eq_ignore_ascii_case(b"rport") => {
+                    if !plain() {
+                        return Err(BAD_VIA);
+                    }
                     via.rport = Some(param.value.and_then(grammar::port));
                 }
                 _ => {}
@@ -98,7 +107,7 @@ impl<'a> Via<'a> {
     }
     /// Walks a comma list of elements in one header row.
     pub fn list(text: &'a [u8]) -> impl Iterator<Item = Result<Via<'a>, Fault>> + use<'a> {
-        elements(text).map(Via::parse)
+        elements_by(text, grammar::via_len).map(Via::parse)
     }
     /// Whether the branch is unique by RFC 3261 §8.1.1.7. The bare cookie says nothing: RFC 4475 §3.2.1 wants such a
     /// request matched by the rules of RFC 2543.
@@ -164,6 +173,16 @@ mod tests {
         assert_eq!(via.reply_address(), "[::1]:7".parse().ok());
         let via = parse("SIP/2.0/UNKNOWN [2001:db8::1]:5060");
         assert_eq!((via.transport, via.host), (None, &b"[2001:db8::1]"[..]));
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn quotes_in_an_address_or_a_port_are_refused() {
+        for text in ["received=1\"", "rport=\"5", "rport;received=\"192.0.2.1\""] {
+            let via = format!("SIP/2.0/UDP h;{text};branch=z9hG4bKx");
+            assert_eq!(Via::parse(via.as_bytes()), Err(BAD_VIA), "{via}");
+        }
+        assert_eq!(parse("SIP/2.0/UDP h;x=1\";branch=z9hG4bKx").branch, Some(&b"z9hG4bKx"[..]));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::stamp::{self, Place, ViaStamp, decimal, text};
 use super::{Patches, write_patch};
-use crate::grammar::{element_len, trim_last_semicolon};
+use crate::grammar::{trim_last_semicolon, via_len};
 use crate::{Edits, Fault, Header, HeaderName, Message, ParseError};
 
 /// A reply made here (RFC 3261 §8.2.6).
@@ -115,7 +115,7 @@ fn hop_by_hop(
         None => sent.header(HeaderName::To).map(|to| (sent, to)),
     };
     text(out, &[method, b" ", sent.request_uri(), b" SIP/2.0\r\n"]);
-    let topmost = via.value.get(..element_len(via.value)).unwrap_or_default();
+    let topmost = via.value.get(..via_len(via.value)).unwrap_or_default();
     text(out, &[before_value(sent, &via), crate::grammar::trim(topmost), b"\r\n"]);
     let mut hops = false;
     let mut length = false;

@@ -12,7 +12,7 @@ use stamp::{decimal, text};
 pub use generate::{LocalReply, ack, cancel, local_reply};
 pub use stamp::{ViaStamp, via_stamp};
 
-use crate::grammar::{element_len, trim_start};
+use crate::grammar::{trim_start, via_len};
 use crate::{Edits, HeaderName, Message};
 
 /// How a request leaves (RFC 3261 §16.6).
@@ -54,7 +54,7 @@ pub fn forwarded_reply(message: &Message, edits: &Edits, out: &mut Vec<u8>) {
     let mut scratch = Scratch::new();
     let mut patches = Patches::new();
     if let Some(header) = message.header(HeaderName::Via) {
-        let first = element_len(header.value);
+        let first = via_len(header.value);
         match header.value.get(first + 1..).map(trim_start) {
             Some(next) if !next.is_empty() => {
                 if let (Some(start), Some(end)) = (message.offset_of(header.value), message.offset_of(next)) {

@@ -126,6 +126,54 @@ fn stamps_as_kamailio_writes_them() {
     }
 }
 
+/// Found by fuzzing: angle brackets mean nothing in a Via, whose end must not move when `received` is replaced.
+#[test]
+fn a_comma_in_angle_brackets_ends_a_via() {
+    let invite = std::str::from_utf8(INVITE)
+        .expect("text")
+        .replace("branch=z9hG4bKi;rport,", "received=<a;branch=z9hG4bKi,");
+    let message = parse(
+        invite
+            .replace("SIP/2.0/UDP 3.3.3.3;branch=z9hG4bKq", "SIP/2.0/UDP 3.3.3.3;branch=z9hG4bKq;x=>")
+            .as_bytes(),
+    );
+    let branches = |m: &Message| -> Vec<Option<Vec<u8>>> {
+        m.vias().map(|via| via.ok().and_then(|via| via.branch.map(<[u8]>::to_vec))).collect()
+    };
+    let before = branches(&message);
+    assert_eq!(before, [Some(b"z9hG4bKi".to_vec()), Some(b"z9hG4bKq".to_vec())]);
+    let how = Forward {
+        uri: None,
+        via: Some(b"SIP/2.0/UDP me;branch=z9hG4bKp"),
+        via_stamp: via_stamp(&message, source("127.0.0.1:7400"), true),
+    };
+    let mut out = Vec::new();
+    request(&message, &Edits::new(), &how, &mut out);
+    assert_eq!(branches(&parse(&out)).get(1..), Some(&before[..]));
+}
+
+/// Found by fuzzing: the tag of the answer stands behind one without a value.
+#[test]
+fn a_tag_without_a_value_is_no_tag() {
+    for to in ["To : <sip:b@c>;tag", "To : <sip:b@c>;tag;x=1", "To : <sip:b@c>;Tag=;x=1"] {
+        let invite = std::str::from_utf8(INVITE).expect("text").replace("To : <sip:b@c>", to);
+        let message = parse(invite.as_bytes());
+        assert_eq!(message.to().expect("To").tag(), None, "{to}");
+        let reply = LocalReply {
+            code: 486,
+            reason: b"Busy Here",
+            to_tag: b"tt",
+            rows: b"",
+            body: None,
+            via_stamp: None,
+            record_route: false,
+        };
+        let printed = string(|out| local_reply(&message, &reply, out));
+        assert!(printed.contains(&format!("{to};tag=tt\r\n")), "{printed}");
+        assert_eq!(parse(printed.as_bytes()).to().expect("To").tag(), Some(&b"tt"[..]), "{printed}");
+    }
+}
+
 #[test]
 fn local_reply_copies_in_order_of_the_request() {
     let message = parse(INVITE);
