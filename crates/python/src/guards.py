@@ -18,7 +18,7 @@ LISTED = 1000
 
 class Installed:
     native = None
-    held = 0
+    listed = 0
 
 
 def place():
@@ -93,17 +93,18 @@ def name_of(function):
 
 def hold(function):
     """A thread that was started and makes no progress."""
-    Installed.held += 1
     name = name_of(function)
-    Installed.native.started(name, place(), True)
+    # Counted by the server: here two workers of a free-threaded Python could take the same number.
+    number = Installed.native.started(name, place(), True)
     # No thread of the system has such an id.
-    ident = (1 << 62) + Installed.held
+    ident = (1 << 62) + number
     handle = HeldHandle(ident, name)
     thread = thread_of(function)
     if thread is not None:
         with threading._active_limbo_lock:
             threading._limbo.pop(thread, None)
-            if Installed.held <= LISTED:
+            if Installed.listed < LISTED:
+                Installed.listed += 1
                 threading._active[ident] = thread
         thread._ident = ident
         thread._native_id = None

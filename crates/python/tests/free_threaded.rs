@@ -2,7 +2,7 @@
 #![cfg(Py_GIL_DISABLED)]
 
 mod common;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
 use common::*;
 use script::RunOutcome;
@@ -117,4 +117,43 @@ def mod_init():
     };
     assert!(refused > 0, "no worker met a message of another");
     assert_eq!(server.engine.rpc_engine()["gil"], "free-threaded");
+}
+
+/// Held threads have numbers of their own, also when workers start them at the same moment.
+#[test]
+fn held_threads_are_told_apart() {
+    let _alone = alone();
+    let text = r#"
+import KSR, threading
+idents = []
+
+class Handler:
+    def ksr_request_route(self, msg):
+        for _ in range(20):
+            thread = threading.Thread(target=print)
+            thread.start()
+            idents.append(thread.ident)
+
+    def count(self, msg):
+        return len(set(idents))
+
+def mod_init():
+    return Handler()
+"#;
+    let server = Arc::new(Server::mode(text, Interpreters::Shared));
+    let start = Arc::new(Barrier::new(2));
+    let workers = [1, 2].map(|rank| {
+        let (server, start) = (server.clone(), start.clone());
+        std::thread::spawn(move || {
+            let station = server.station(rank);
+            start.wait();
+            for _ in 0..20 {
+                assert_eq!(station.run("ksr_request_route", INVITE).outcome, RunOutcome::Returned(1));
+            }
+        })
+    });
+    for worker in workers {
+        worker.join().expect("worker");
+    }
+    assert_eq!(server.station(1).run("count", INVITE).outcome, RunOutcome::Returned(800));
 }
