@@ -16,7 +16,7 @@ pub(crate) fn run_callback(ctx: &mut RouteContext<'_>, name: &[u8], param: Optio
     Outcome(match run(ctx, name, param) {
         RunOutcome::Returned(n) => n,
         RunOutcome::Exit | RunOutcome::Drop => 1,
-        RunOutcome::Exception | RunOutcome::Missing => -1,
+        RunOutcome::Exception | RunOutcome::Missing | RunOutcome::Awaits => -1,
     })
 }
 
@@ -50,7 +50,7 @@ fn run_through(ctx: &mut RouteContext<'_>, name: &[u8]) -> Outcome {
             1
         }
         RunOutcome::Drop => 1,
-        RunOutcome::Exception | RunOutcome::Missing => -1,
+        RunOutcome::Exception | RunOutcome::Missing | RunOutcome::Awaits => -1,
     })
 }
 
@@ -79,6 +79,9 @@ pub struct Settings {
     /// What the peer gets when the script raised and the request has no reply yet: `reply` (500, default) or `drop` (nothing, as
     /// Kamailio does). Not in Kamailio.
     pub on_exception: String,
+    /// Seconds an `async def` callback may await before it is cancelled and ends as with an exception; 0 for ever. Default 60. Not in
+    /// Kamailio.
+    pub await_timeout: i64,
     /// 1: the script is loaded anew (as by `app_python.reload`) within a second after its file has changed. Default 0. Not in Kamailio.
     pub reload_on_change: i64,
 }
@@ -93,6 +96,7 @@ impl Default for Settings {
             threads_mode: 0,
             interpreters: "auto".into(),
             on_exception: "reply".into(),
+            await_timeout: 60,
             reload_on_change: 0,
         }
     }
@@ -162,6 +166,8 @@ pub struct FunctionsSettings {
     pub interpreters: String,
     /// As in `app_python3`. Not in Kamailio.
     pub on_exception: String,
+    /// As in `app_python3`. Not in Kamailio.
+    pub await_timeout: i64,
     /// 1: the script is loaded anew (as by `app_python.reload`) within a second after its file has changed. Default 0. Not in Kamailio.
     pub reload_on_change: i64,
 }
@@ -175,6 +181,7 @@ impl Default for FunctionsSettings {
             threads_mode: 0,
             interpreters: "auto".into(),
             on_exception: "reply".into(),
+            await_timeout: 60,
             reload_on_change: 0,
         }
     }

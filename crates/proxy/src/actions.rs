@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use message::{Edits, HeaderName, Message, print};
-use script::{Branch, Inbound, RouteContext, RouteKind, RunOutcome, Services};
+use script::{Awaiting, Branch, Inbound, Parked, RouteContext, RouteKind, RunOutcome, Services};
 use transaction::{Action, Hop, Input, LocalReply, Now, Outcome, Route, Timestamp, TransactionId};
 
 use crate::receive::print_shared;
@@ -52,8 +52,10 @@ impl Proxy {
                 Action::Transmit { hop, bytes } => services.outbox.push(hop, bytes),
                 Action::RunRoute { id, route, branch, reply, from, code, request, script } => {
                     let wanted = Wanted { id, route, branch, reply, from, code, request, script };
-                    let outcome = self.run_wanted(services, now, &wanted);
-                    self.feed(now, id, Input::Routed(outcome), &mut queue);
+                    // None: it awaits, and the transaction waits for it.
+                    if let Some(outcome) = self.run_wanted(services, now, wanted) {
+                        self.feed(now, id, Input::Routed(outcome), &mut queue);
+                    }
                 }
                 Action::MakeReply { id, code, reason, request } => {
                     let reply = self.internal_reply(id, &request, code, reason);
@@ -79,8 +81,8 @@ impl Proxy {
         queue.extend(actions);
     }
 
-    fn run_wanted(&self, services: &Services<'_>, now: Now, wanted: &Wanted) -> Outcome {
-        let Some(saved) = Saved::from_any(&wanted.script) else { return Outcome::default() };
+    fn run_wanted(&self, services: &Services<'_>, now: Now, wanted: Wanted) -> Option<Outcome> {
+        let Some(saved) = Saved::from_any(&wanted.script) else { return Some(Outcome::default()) };
         let state = saved.state();
         let (kind, callback) = match wanted.route {
             Route::OnReply => (RouteKind::OnReply, state.armed.on_reply),
@@ -122,9 +124,36 @@ impl Proxy {
             }
         }
         let Some(callback) = callback else {
-            return Outcome { armed: armed(&ctx.armed), ..Outcome::default() };
+            return Some(Outcome { armed: armed(&ctx.armed), ..Outcome::default() });
         };
+        ctx.may_await = true;
         let outcome = self.run(&mut ctx, callback);
+        if outcome == RunOutcome::Awaits {
+            let engine = ctx.engine;
+            let id = wanted.id;
+            engine.carry_on(Parked::of(ctx), Awaiting::Decision(id, Arc::new(wanted)));
+            return None;
+        }
+        Some(self.decision(&mut ctx, &wanted, outcome))
+    }
+
+    /// A route of a transaction that awaited has ended.
+    pub(crate) fn decided(
+        &self,
+        services: &Services<'_>,
+        ctx: &mut RouteContext<'_>,
+        id: TransactionId,
+        wanted: &Arc<dyn Any + Send + Sync>,
+        outcome: RunOutcome,
+    ) {
+        let Some(wanted) = wanted.downcast_ref::<Wanted>() else { return };
+        let decision = self.decision(ctx, wanted, outcome);
+        let _ = self.step(services, ctx.now, id, Input::Routed(decision));
+    }
+
+    /// What a route of a transaction decided, and what it leaves for the next.
+    fn decision(&self, ctx: &mut RouteContext<'_>, wanted: &Wanted, outcome: RunOutcome) -> Outcome {
+        let Some(saved) = Saved::from_any(&wanted.script) else { return Outcome::default() };
         if outcome == RunOutcome::Exception {
             self.counters().script_errors.inc();
         }

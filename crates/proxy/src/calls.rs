@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use message::{Message, Method, print};
-use script::{CallIdAct, RelayTo, RequestState, RouteContext, RouteKind, Transactions, UacRequest, Vars};
+use script::{
+    Awaiting, CallIdAct, RelayTo, RequestState, RouteContext, RouteKind, RunOutcome, Services, Transactions,
+    UacRequest, Vars,
+};
 use transaction::{Counts, Hop, Input, Kind, NewBranch, NewTransaction, TransactionId, View};
 
 use crate::receive::{print_shared, reply_hop};
@@ -12,6 +15,15 @@ use crate::saved::{Saved, armed};
 use crate::{Proxy, resolve};
 
 impl Transactions for Proxy {
+    fn carried_on(
+        &self,
+        services: &Services<'_>,
+        ctx: RouteContext<'_>,
+        awaiting: Awaiting,
+        outcome: RunOutcome,
+    ) {
+        self.after_awaiting(services, ctx, awaiting, outcome);
+    }
     fn reply_stateless(&self, ctx: &mut RouteContext<'_>, code: u16, reason: &[u8]) -> i64 {
         if !ctx.message.is_request() || !(100..700).contains(&code) {
             return -1;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use message::{Edits, Fault, HeaderName, Message, Method, ParseError, Scheme, Uri, print};
-use script::{Inbound, Outbox, RouteContext, RouteKind, RunOutcome, Services};
+use script::{Awaiting, Inbound, Outbox, Parked, RouteContext, RouteKind, RunOutcome, Services};
 use transaction::{Hop, Input, Kind, Now, TransactionId};
 
 use crate::{Proxy, counters, loops, shards};
@@ -61,8 +61,23 @@ impl Proxy {
         let mut ctx = RouteContext::new(services, RouteKind::Request, message, inbound, now);
         ctx.looked_up = looked_up && method != Method::Ack;
         services.worker.message_number.set(services.worker.message_number.get() + 1);
+        ctx.may_await = true;
         let outcome = self.run(&mut ctx, self.request);
+        if outcome == RunOutcome::Awaits {
+            return self.request_awaits(ctx);
+        }
         self.end_of_request_route(services, &mut ctx, outcome);
+    }
+
+    /// The request's route goes on later. A transaction is made for it meanwhile, so that retransmissions are absorbed and the caller of
+    /// an INVITE gets its 100.
+    fn request_awaits(&self, mut ctx: RouteContext<'_>) {
+        use script::Transactions;
+        if ctx.transaction.is_none() && !matches!(ctx.message.method(), Method::Ack | Method::Cancel) {
+            self.new_transaction(&mut ctx);
+        }
+        let engine = ctx.engine;
+        engine.carry_on(Parked::of(ctx), Awaiting::Request);
     }
 
     /// Whether a transaction took the request: a retransmission, or the ACK to a non-2xx.
@@ -184,16 +199,49 @@ impl Proxy {
             ctx.transaction = id.map(|(id, _)| id);
             ctx.branch_index = id.map_or(0, |(_, b)| b);
             services.worker.message_number.set(services.worker.message_number.get() + 1);
+            ctx.may_await = true;
             let outcome = self.run(&mut ctx, callback);
-            if outcome == RunOutcome::Exception {
-                self.counters.script_errors.inc();
+            if outcome == RunOutcome::Awaits {
+                let engine = ctx.engine;
+                return engine.carry_on(Parked::of(ctx), Awaiting::Reply(id));
             }
-            if ctx.dropped || outcome == RunOutcome::Drop {
-                return self.counters.drop_replies.inc();
+            match self.end_of_reply_route(&ctx, outcome) {
+                Some(changed) => message = changed,
+                None => return,
             }
-            message = with_edits(ctx.message.clone(), &ctx.edits);
         }
         self.deliver_reply(services, now, inbound, id, message);
+    }
+
+    /// The reply as the script left it; `None` when it goes no further.
+    fn end_of_reply_route(&self, ctx: &RouteContext<'_>, outcome: RunOutcome) -> Option<Arc<Message>> {
+        if outcome == RunOutcome::Exception {
+            self.counters.script_errors.inc();
+        }
+        if ctx.dropped || outcome == RunOutcome::Drop {
+            self.counters.drop_replies.inc();
+            return None;
+        }
+        Some(with_edits(ctx.message.clone(), &ctx.edits))
+    }
+
+    /// What comes after a route that awaited.
+    pub(crate) fn after_awaiting(
+        &self,
+        services: &Services<'_>,
+        mut ctx: RouteContext<'_>,
+        awaiting: Awaiting,
+        outcome: RunOutcome,
+    ) {
+        match awaiting {
+            Awaiting::Request => self.end_of_request_route(services, &mut ctx, outcome),
+            Awaiting::Reply(id) => {
+                if let Some(message) = self.end_of_reply_route(&ctx, outcome) {
+                    self.deliver_reply(services, ctx.now, ctx.inbound, id, message);
+                }
+            }
+            Awaiting::Decision(id, wanted) => self.decided(services, &mut ctx, id, &wanted, outcome),
+        }
     }
 
     fn deliver_reply(

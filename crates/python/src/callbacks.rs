@@ -27,6 +27,16 @@ fn add(counter: &AtomicU64, n: u64) {
 }
 
 impl CallbackCounters {
+    /// A run that awaited ended on the event loop; it was counted when it began.
+    pub fn carried_on(&self, running: u64, raised: bool) {
+        add(&self.running, running);
+        if raised {
+            add(&self.exceptions, 1);
+        }
+        if running > self.longest.load(Relaxed) {
+            self.longest.store(running, Relaxed);
+        }
+    }
     /// One run ended.
     pub fn ran(&self, running: u64, waiting: u64, raised: bool) {
         add(&self.calls, 1);

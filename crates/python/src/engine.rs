@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard};
 
 use pyo3_ffi as c;
 
-use script::{CallbackId, Core, ScriptEngine, ScriptError, ScriptWorker};
+use script::{CallbackId, Carriers, Core, ScriptEngine, ScriptError, ScriptWorker};
 use serde_json::{Value as Json, json};
 
+use crate::awaiting::{self, Queue};
 use crate::callbacks::{self, WorkerCounters};
 use crate::ffi::{Attached, Object};
 use crate::interpreter::{self, Interpreter, ThreadState};
@@ -50,6 +51,10 @@ pub(crate) struct Engine {
     /// A loading that workers are getting ready for.
     coming: Mutex<Option<Coming>>,
     workers: Mutex<Vec<Arc<WorkerCounters>>>,
+    /// Starts the threads of event loops.
+    carriers: OnceLock<Carriers>,
+    /// Event loops, one per interpreter that has one.
+    queues: Mutex<Vec<Arc<Queue>>>,
 }
 
 /// Loadings whose callbacks can still run. A transaction that outlives this many reloads goes on with the newest.
@@ -129,6 +134,8 @@ pub(crate) fn load(mut settings: Settings, core: Arc<Core>) -> Result<Arc<dyn Sc
         places: Mutex::new(Vec::new()),
         coming: Mutex::new(None),
         workers: Mutex::new(Vec::new()),
+        carriers: OnceLock::new(),
+        queues: Mutex::new(Vec::new()),
     }))))
 }
 
@@ -243,6 +250,53 @@ impl Engine {
             }
         }
     }
+    /// Whether callbacks may await.
+    pub(crate) fn can_carry_on(&self) -> bool {
+        self.carriers.get().is_some()
+    }
+    /// Seconds a callback may await.
+    pub(crate) fn await_timeout(&self) -> i64 {
+        self.settings.await_timeout
+    }
+    /// The way to the event loop of an interpreter, if it has one.
+    pub(crate) fn queue(&self, interpreter: Interpreter) -> Option<Arc<Queue>> {
+        lock(&self.queues).iter().find(|q| q.interpreter() == interpreter).cloned()
+    }
+    /// The same, made when it has none; then with true, and the handlers are to be sent there.
+    pub(crate) fn queue_or_begin(
+        self: &Arc<Self>,
+        interpreter: Interpreter,
+    ) -> Result<(Arc<Queue>, bool), String> {
+        let mut queues = lock(&self.queues);
+        if let Some(queue) = queues.iter().find(|q| q.interpreter() == interpreter) {
+            return Ok((queue.clone(), false));
+        }
+        let start = self.carriers.get().ok_or("this server does not carry on what awaits")?;
+        let queue = awaiting::begin(self, interpreter, start)?;
+        queues.push(queue.clone());
+        Ok((queue, true))
+    }
+    /// The event loop's side of the engine in its interpreter, on its thread.
+    pub(crate) fn loop_worker(
+        self: &Arc<Self>,
+        interpreter: Interpreter,
+        state: ThreadState,
+        rank: i32,
+    ) -> Result<Box<Worker>, String> {
+        let ksr = lock(&self.places)
+            .iter()
+            .find(|p| p.interpreter == interpreter)
+            .map(|p| p.ksr)
+            .ok_or("no worker has loaded the script there")?;
+        let counters = Arc::new(WorkerCounters::new(rank));
+        let worker = state.with(|py| {
+            // SAFETY: attached to its interpreter; its reference stays where it is.
+            let ksr = unsafe { Object::borrowed(py, ksr.as_ptr()) }.ok_or("no KSR")?;
+            self.parts(py, None, &ksr, interpreter, state, &counters)
+        })?;
+        lock(&self.workers).push(counters);
+        Ok(worker)
+    }
     /// Calls `child_init` of a handler, attached as its worker.
     pub(crate) fn child_init(&self, py: Attached<'_>, handler: &Object, rank: i32) -> Result<(), String> {
         load::child_init(py, handler, &self.settings, rank)
@@ -322,7 +376,7 @@ impl Engine {
             let handler = self.handler_of(py, handler)?;
             // SAFETY: attached to its interpreter; its reference stays where it is.
             let ksr = unsafe { Object::borrowed(py, ksr.as_ptr()) }.ok_or("no KSR")?;
-            self.parts(py, handler, &ksr, interpreter, state, &counters)
+            self.parts(py, Some(handler), &ksr, interpreter, state, &counters)
         });
         let worker = made.map_err(error)?;
         // Attached as the worker, so that KSR functions and pseudo-variables in child_init use its caches.
@@ -340,7 +394,7 @@ impl Engine {
     fn parts(
         self: &Arc<Self>,
         py: Attached<'_>,
-        handler: Object,
+        handler: Option<Object>,
         ksr: &Object,
         interpreter: Interpreter,
         state: ThreadState,
@@ -433,12 +487,19 @@ impl ScriptEngine for Shared {
             "script": e.settings.script.display().to_string(),
             "callbacks": e.script().found,
             "loaded": e.current(),
+            "awaiting": self.awaiting(),
             "threads_mode": e.settings.threads_mode,
             "workers": e.workers.lock().unwrap_or_else(|p| p.into_inner()).len(),
         })
     }
     fn load_anew(&self) -> Result<u16, ScriptError> {
         self.0.load_anew()
+    }
+    fn set_carriers(&self, carriers: Carriers) {
+        let _ = self.0.carriers.set(carriers);
+    }
+    fn awaiting(&self) -> usize {
+        lock(&self.0.queues).iter().map(|q| q.awaiting()).sum()
     }
     fn switch(&self, generation: u16) {
         self.0.switch(generation);

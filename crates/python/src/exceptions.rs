@@ -19,6 +19,10 @@ impl Exception {
         unsafe { c::PyErr_SetString(c::PyExc_SystemError, c"error without an exception".as_ptr()) };
         Exception { value: raised(py).unwrap_or_else(|| Object::none(py)) }
     }
+    /// One that Python code caught.
+    pub fn of(value: Object) -> Exception {
+        Exception { value }
+    }
     /// The exception object.
     pub fn value(&self) -> &Object {
         &self.value

@@ -237,7 +237,7 @@ def replace_signals():
 
 def install(native):
     first = Installed.native is None
-    Installed.native = native
+    Installed.native = Installed.native or native
     if first:
         replace_threads()
         replace_process()

@@ -12,6 +12,7 @@
 //! | `ksr`, `convert`, `literals` | the `KSR` module: one C function over the registry's rows; values; parsed literals |
 //! | `msg`, `outside` | the `msg` object; KSR functions where there is no message |
 //! | `threads`, `guards.py` | threads of the script, held or listed; what a script may not do to the process |
+//! | `awaiting`, `awaiting.py` | `async def` callbacks: the event loop that carries on what awaits |
 //! | `callbacks`, `exceptions` | counters per callback; tracebacks |
 //! | `check` | what a script uses, by its syntax tree |
 //! | `ffi` | owned references and the proof of being attached |
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use script::{Core, ScriptEngine, ScriptError};
 
+mod awaiting;
 mod callbacks;
 mod check;
 mod convert;
@@ -36,6 +38,7 @@ mod ksr;
 mod literals;
 mod load;
 mod msg;
+mod native;
 mod outside;
 mod threads;
 mod worker;
@@ -108,6 +111,8 @@ pub struct Settings {
     pub threads_mode: i64,
     /// `on_exception`.
     pub on_exception: OnException,
+    /// `await_timeout`: seconds an `async def` callback may await, 0 for ever.
+    pub await_timeout: i64,
     /// `reload_on_change`: the server loads the script anew when its file has changed.
     pub reload_on_change: bool,
     /// `app_python3` or `app_python3s`.
@@ -132,6 +137,7 @@ impl Settings {
             interpreters: Interpreters::default(),
             threads_mode: 0,
             on_exception: OnException::default(),
+            await_timeout: 60,
             reload_on_change: false,
             flavour: Flavour::default(),
             script_init: "mod_init".into(),

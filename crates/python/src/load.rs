@@ -10,7 +10,7 @@ use pyo3_ffi as c;
 use crate::exceptions::Exception;
 use crate::ffi::{Attached, Object};
 use crate::interpreter::{Interpreter, ThreadState};
-use crate::{Flavour, Settings, gil, threads};
+use crate::{Flavour, Settings, gil, native, threads};
 
 /// A script that is ready in an interpreter.
 pub(crate) struct Loaded {
@@ -98,13 +98,7 @@ pub(crate) fn let_go(interpreter: Interpreter, handler: NonNull<c::PyObject>) {
 }
 
 fn own_modules(py: Attached<'_>) -> Result<Object, Exception> {
-    let name = Object::str(py, b"_trunkline_own_modules")?;
-    let known = Object::import(py, c"sys")?.attr(py, c"modules")?.attr(py, c"get")?.call(py, &[&name])?;
-    if !known.is_none(py) {
-        return Ok(known);
-    }
-    let source = include_str!("own_modules.py");
-    Object::module(py, "_trunkline_own_modules", "<trunkline own_modules>", source)
+    native::module(py, "_trunkline_own_modules", include_str!("own_modules.py"))
 }
 
 /// Loads the script into `interpreter` and runs `mod_init`, on a thread that is not attached.

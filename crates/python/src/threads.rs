@@ -5,7 +5,6 @@
 //! interpreter; here is the list of all of them, which `kemi.threads` reads without an interpreter.
 
 use std::collections::VecDeque;
-use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -15,6 +14,7 @@ use serde_json::{Value as Json, json};
 use crate::current;
 use crate::exceptions::Exception;
 use crate::ffi::{Attached, Object};
+use crate::native::{self, Call};
 
 /// Threads kept in the list. Of more, those that ended are forgotten first, then the oldest.
 const KEPT: usize = 1000;
@@ -97,20 +97,19 @@ pub(crate) fn report(threads_mode: i64) -> Json {
     })
 }
 
-const GUARDS: &str = include_str!("guards.py");
-
 /// Puts the guards into the interpreter this thread is attached to, before a script is imported.
 pub(crate) fn guard(py: Attached<'_>, threads_mode: i64) -> Result<(), Exception> {
-    let modules = Object::import(py, c"sys")?.attr(py, c"modules")?;
-    let name = Object::str(py, b"_trunkline_guards")?;
-    let known = modules.attr(py, c"get")?.call(py, &[&name])?;
-    let guards = if known.is_none(py) {
-        let made = Object::module(py, "_trunkline_guards", "<trunkline guards>", GUARDS)?;
-        made.attr(py, c"install")?.call(py, &[&native(py)?])?;
-        made
-    } else {
-        known
-    };
+    let guards = native::module(py, "_trunkline_guards", include_str!("guards.py"))?;
+    let functions = native::object(
+        py,
+        &[
+            (c"started", call_started as Call),
+            (c"ended", call_ended as Call),
+            (c"log", native::call_log as Call),
+            (c"holds", call_holds as Call),
+        ],
+    )?;
+    guards.attr(py, c"install")?.call(py, &[&functions])?;
     if threads_mode == 1 {
         // The time a worker waits for a busy thread of the script where they share a lock; Python's default is ten times that.
         let sys = Object::import(py, c"sys")?;
@@ -118,117 +117,20 @@ pub(crate) fn guard(py: Attached<'_>, threads_mode: i64) -> Result<(), Exception
         let interval = unsafe { Object::new(py, c::PyFloat_FromDouble(0.0005))? };
         sys.attr(py, c"setswitchinterval")?.call(py, &[&interval])?;
     }
-    drop(guards);
     Ok(())
 }
 
-/// The object with the functions that `guards.py` calls.
-fn native(py: Attached<'_>) -> Result<Object, Exception> {
-    let types = Object::import(py, c"types")?;
-    let object = types.attr(py, c"SimpleNamespace")?.call(py, &[])?;
-    for (name, function) in [
-        (c"started", call_started as Call),
-        (c"ended", call_ended as Call),
-        (c"log", call_log as Call),
-        (c"holds", call_holds as Call),
-    ] {
-        let definition = c::PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: c::PyMethodDefPointer { PyCFunctionFast: function },
-            ml_flags: c::METH_FASTCALL,
-            ml_doc: null_mut(),
-        };
-        // CPython keeps a pointer to it; made once per interpreter, which live as long as the process.
-        let definition = Box::leak(Box::new(definition));
-        // SAFETY: attached; a new reference or null.
-        let function = unsafe { Object::new(py, c::PyCFunction_NewEx(definition, null_mut(), null_mut()))? };
-        object.set(py, &name.to_string_lossy(), &function)?;
-    }
-    Ok(object)
-}
+native::function!(call_started, |py, args| {
+    let text = |i: usize| args.get(i).map(|a: &Object| a.text(py)).unwrap_or_default();
+    let held = args.get(2).and_then(|h| h.as_int(py)).is_some_and(|h| h != 0);
+    Object::int(py, started(text(0), text(1), held) as i64)
+});
 
-type Call = unsafe extern "C" fn(*mut c::PyObject, *mut *mut c::PyObject, c::Py_ssize_t) -> *mut c::PyObject;
-
-/// The arguments of a call, each counted.
-///
-/// # Safety
-/// Attached; `count` live arguments.
-unsafe fn arguments(py: Attached<'_>, args: *mut *mut c::PyObject, count: c::Py_ssize_t) -> Vec<Object> {
-    // SAFETY: by contract.
-    unsafe {
-        let args = if count == 0 { &[][..] } else { std::slice::from_raw_parts(args, count as usize) };
-        args.iter().filter_map(|a| Object::borrowed(py, *a)).collect()
+native::function!(call_ended, |py, args| {
+    if let Some(number) = args.first().and_then(|n| n.as_int(py)) {
+        ended(number as u64);
     }
-}
+    Ok(Object::none(py))
+});
 
-fn give(result: Result<Object, Exception>) -> *mut c::PyObject {
-    match result {
-        Ok(object) => object.into_ptr(),
-        Err(exception) => {
-            exception.raise();
-            null_mut()
-        }
-    }
-}
-
-unsafe extern "C" fn call_started(
-    _: *mut c::PyObject,
-    args: *mut *mut c::PyObject,
-    count: c::Py_ssize_t,
-) -> *mut c::PyObject {
-    // SAFETY: CPython calls functions attached and with `count` live arguments.
-    unsafe {
-        let py = Attached::assume();
-        let args = arguments(py, args, count);
-        let text = |i: usize| args.get(i).map(|a: &Object| a.text(py)).unwrap_or_default();
-        let held = args.get(2).and_then(|h| h.as_int(py)).is_some_and(|h| h != 0);
-        let number = started(text(0), text(1), held);
-        give(Object::int(py, number as i64))
-    }
-}
-
-unsafe extern "C" fn call_ended(
-    _: *mut c::PyObject,
-    args: *mut *mut c::PyObject,
-    count: c::Py_ssize_t,
-) -> *mut c::PyObject {
-    // SAFETY: as above.
-    unsafe {
-        let py = Attached::assume();
-        if let Some(number) = arguments(py, args, count).first().and_then(|n| n.as_int(py)) {
-            ended(number as u64);
-        }
-        Object::none(py).into_ptr()
-    }
-}
-
-unsafe extern "C" fn call_log(
-    _: *mut c::PyObject,
-    args: *mut *mut c::PyObject,
-    count: c::Py_ssize_t,
-) -> *mut c::PyObject {
-    // SAFETY: as above.
-    unsafe {
-        let py = Attached::assume();
-        let args = arguments(py, args, count);
-        let text = args.get(1).map(|a| a.text(py)).unwrap_or_default();
-        match args.first().map(|a| a.text(py)).as_deref() {
-            Some("error") => tracing::error!("{text}"),
-            _ => tracing::warn!("{text}"),
-        }
-        Object::none(py).into_ptr()
-    }
-}
-
-unsafe extern "C" fn call_holds(
-    _: *mut c::PyObject,
-    _: *mut *mut c::PyObject,
-    _: c::Py_ssize_t,
-) -> *mut c::PyObject {
-    // SAFETY: attached; True and False live for ever and are counted.
-    unsafe {
-        let value = if HOLD.load(Ordering::SeqCst) { c::Py_True() } else { c::Py_False() };
-        c::Py_INCREF(value);
-        value
-    }
-}
+native::function!(call_holds, |py, _args| Object::int(py, i64::from(HOLD.load(Ordering::SeqCst))));

@@ -8,8 +8,12 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Instant;
 
 use pyo3_ffi as c;
-use script::{CallbackId, Core, Format, Pv, RouteContext, RouteKind, RunOutcome, ScriptError, ScriptWorker};
+use script::{
+    Awaiting, CallbackId, Core, Format, Parked, Pv, RouteContext, RouteKind, RunOutcome, ScriptError,
+    ScriptWorker,
+};
 
+use crate::awaiting::{self, Pending};
 use crate::callbacks::{CallbackCounters, WorkerCounters};
 use crate::current::{self, Entered};
 use crate::engine::Engine;
@@ -42,6 +46,8 @@ pub(crate) struct Worker {
     depth: Cell<u32>,
     /// The script, and its earlier loadings as long as what they armed may run; the newest last.
     loadings: UnsafeCell<Vec<Loading>>,
+    /// A callback that awaits, until its caller parks the context.
+    pending: UnsafeCell<Option<Pending>>,
     flavour: Flavour,
     on_exception: OnException,
     /// Parsed pseudo-variables by the script's strings. Touched only while attached, from this thread, never across a call.
@@ -59,14 +65,14 @@ pub(crate) struct Worker {
 }
 
 /// One loading of the script in this worker: its handler object and the callbacks found in it.
-struct Loading {
+pub(crate) struct Loading {
     number: u16,
     handler: Object,
     callbacks: Vec<Option<Found>>,
 }
 
 impl Loading {
-    fn new(number: u16, handler: Object) -> Loading {
+    pub fn new(number: u16, handler: Object) -> Loading {
         Loading { number, handler, callbacks: Vec::new() }
     }
     /// Gives all references back; attached.
@@ -87,7 +93,8 @@ pub(crate) struct Parts {
     pub counters: Arc<WorkerCounters>,
     pub state: ThreadState,
     pub number: u16,
-    pub handler: Object,
+    /// None for an event loop, which is sent the handlers of its workers.
+    pub handler: Option<Object>,
     pub message_type: Object,
     pub drop_class: Object,
     pub flavour: Flavour,
@@ -106,7 +113,10 @@ impl Worker {
             state: parts.state,
             attached: Cell::new(false),
             depth: Cell::new(0),
-            loadings: UnsafeCell::new(vec![Loading::new(parts.number, parts.handler)]),
+            loadings: UnsafeCell::new(
+                parts.handler.map(|handler| Loading::new(parts.number, handler)).into_iter().collect(),
+            ),
+            pending: UnsafeCell::new(None),
             flavour: parts.flavour,
             on_exception: parts.on_exception,
             pvs: UnsafeCell::new(Literals::new()),
@@ -226,19 +236,16 @@ impl Worker {
         let entered = Entered::new(context);
         let begin = Instant::now();
         let found = self.find(py, id, number);
-        let result = match &found {
-            Ok(Some(found)) => self.call(py, found, event, context).map(Some),
-            Ok(None) => Ok(None),
-            Err(_) => Ok(None),
+        let called = match &found {
+            Ok(Some(found)) => self.call(py, found, event, context),
+            Ok(None) | Err(_) => Called { result: Ok(None), message: None },
         };
-        let ended = match (found, result) {
-            (Err(exception), _) => Ended::Raised(self.explain(py, &exception)),
-            (Ok(None), _) => Ended::Missing,
-            (Ok(Some(found)), result) => {
-                let ended = match result {
-                    Ok(value) => self.returned(py, value),
-                    Err(exception) => self.raised(py, exception),
-                };
+        let ended = match found {
+            Err(exception) => Ended::Raised(self.explain(py, &exception)),
+            Ok(None) => Ended::Missing,
+            Ok(Some(found)) => {
+                let may_await = ctx.may_await && self.depth.get() == 1 && self.engine.can_carry_on();
+                let ended = self.ended(py, called, may_await.then_some((id, number)));
                 let running = begin.elapsed().as_nanos() as u64;
                 let raised = matches!(ended, Ended::Raised(_));
                 // SAFETY: the worker's counters keep each callback's for as long as they live.
@@ -250,6 +257,11 @@ impl Worker {
         self.depth.set(self.depth.get() - 1);
         self.counters.running.store(running_before, Relaxed);
         generation.set(generation_before);
+        self.conclude(ended, id, ctx)
+    }
+
+    /// How a call ended, with its log line.
+    fn conclude(&self, ended: Ended, id: CallbackId, ctx: &RouteContext<'_>) -> RunOutcome {
         match ended {
             Ended::Outcome(outcome) => outcome,
             Ended::Missing => RunOutcome::Missing,
@@ -271,25 +283,112 @@ impl Worker {
         }
     }
 
+    /// What a call ended with. A coroutine is kept for its caller when it may await (then with the callback's id and loading), else
+    /// driven to its end.
+    fn ended(&self, py: Attached<'_>, called: Called, may_await: Option<(CallbackId, u16)>) -> Ended {
+        let Called { result, message } = called;
+        let ended = match result {
+            Ok(Some(value)) if is_coroutine(&value) => match may_await {
+                Some((id, number)) => {
+                    if let Some(message) = &message {
+                        // SAFETY: a message object; it is opened again on the parked context.
+                        unsafe { MessageObject::show(message.as_ptr(), null_mut()) };
+                    }
+                    // SAFETY: only this thread; no reference into it is held.
+                    unsafe { *self.pending.get() = Some(Pending { coroutine: value, message, id, number }) };
+                    return Ended::Outcome(RunOutcome::Awaits);
+                }
+                None => match awaiting::drive(py, &value) {
+                    Ok(value) => self.returned(py, Some(value)),
+                    Err(exception) => self.raised(py, exception),
+                },
+            },
+            Ok(value) => self.returned(py, value),
+            Err(exception) => self.raised(py, exception),
+        };
+        if let Some(message) = message {
+            self.close_message(py, message);
+        }
+        ended
+    }
+
+    /// The end of a callback that awaited, on the event loop; `running` is the time its steps took.
+    pub fn conclude_awaited(
+        &self,
+        py: Attached<'_>,
+        called: Called,
+        id: CallbackId,
+        ctx: &RouteContext<'_>,
+        running: u64,
+    ) -> RunOutcome {
+        let ended = self.ended(py, called, None);
+        self.counters.callback(id).carried_on(running, matches!(ended, Ended::Raised(_)));
+        self.conclude(ended, id, ctx)
+    }
+
+    /// A step of a callback begins on the event loop: nested callbacks are nested, and what it arms belongs to its loading.
+    pub fn begin_step(&self, ctx: &RouteContext<'_>, id: CallbackId, number: u16) {
+        self.depth.set(self.depth.get() + 1);
+        self.counters.running.store(id.name + 1, Relaxed);
+        ctx.worker.generation.set(number);
+    }
+
+    /// The step has ended.
+    pub fn end_step(&self, ctx: &RouteContext<'_>) {
+        ctx.worker.generation.set(0);
+        self.counters.running.store(0, Relaxed);
+        self.depth.set(self.depth.get() - 1);
+    }
+
+    /// The handler of a loading, for an event loop; that of the first worker that sends one is kept.
+    pub fn add_loading(&self, py: Attached<'_>, loading: Loading) {
+        // SAFETY: only this thread; the references end before anything runs.
+        if unsafe { &*self.loadings.get() }.iter().any(|l| l.number == loading.number) {
+            return loading.forget(py);
+        }
+        self.prune(py);
+        // SAFETY: as above.
+        unsafe { (*self.loadings.get()).push(loading) };
+    }
+
+    /// Lets go of loadings that can no longer run.
+    fn prune(&self, py: Attached<'_>) {
+        let kept = self.engine.kept();
+        // SAFETY: only this thread; the reference ends before anything runs.
+        let all = std::mem::take(unsafe { &mut *self.loadings.get() });
+        let (keep, go): (Vec<Loading>, Vec<Loading>) =
+            all.into_iter().partition(|l| kept.contains(&l.number));
+        // SAFETY: as above.
+        unsafe { *self.loadings.get() = keep };
+        go.into_iter().for_each(|l| l.forget(py));
+    }
+
     fn call(
         &self,
         py: Attached<'_>,
         found: &Found,
         event: Option<&str>,
         context: *mut RouteContext<'static>,
-    ) -> Result<Object, Exception> {
-        let event = event.map(|name| Object::str(py, name.as_bytes())).transpose()?;
+    ) -> Called {
+        let event = match event.map(|name| Object::str(py, name.as_bytes())).transpose() {
+            Ok(event) => event,
+            Err(exception) => return Called { result: Err(exception), message: None },
+        };
+        let last = event.as_ref().map_or(null_mut(), Object::as_ptr);
         if self.flavour == Flavour::Functions {
-            let args = [null_mut(), event.as_ref().map_or(null_mut(), Object::as_ptr)];
+            let args = [null_mut(), last];
             // SAFETY: the place before the arguments may be used by the callee (PY_VECTORCALL_ARGUMENTS_OFFSET).
-            return unsafe { vectorcall(py, found.method, &args, usize::from(event.is_some())) };
+            let result = unsafe { vectorcall(py, found.method, &args, usize::from(event.is_some())) };
+            return Called { result: result.map(Some), message: None };
         }
-        let message = self.open_message(py, context)?;
-        let args = [null_mut(), message.as_ptr(), event.as_ref().map_or(null_mut(), Object::as_ptr)];
+        let message = match self.open_message(py, context) {
+            Ok(message) => message,
+            Err(exception) => return Called { result: Err(exception), message: None },
+        };
+        let args = [null_mut(), message.as_ptr(), last];
         // SAFETY: as above.
         let result = unsafe { vectorcall(py, found.method, &args, 1 + usize::from(event.is_some())) };
-        self.close_message(py, message);
-        result
+        Called { result: result.map(Some), message: Some(message) }
     }
 
     fn open_message(
@@ -330,12 +429,6 @@ impl Worker {
         if let Some(number) = value.as_int(py) {
             return Ended::Outcome(RunOutcome::Returned(number));
         }
-        // SAFETY: a live object.
-        if unsafe { c::PyCoro_CheckExact(value.as_ptr()) } != 0 {
-            return Ended::Raised(
-                "an `async def` callback is not supported yet: make it a plain `def`".into(),
-            );
-        }
         Ended::Outcome(RunOutcome::Returned(1))
     }
 
@@ -375,6 +468,18 @@ impl Worker {
         }
         outcome
     }
+}
+
+/// What a callback gave, and the message object it was given.
+pub(crate) struct Called {
+    pub result: Result<Option<Object>, Exception>,
+    pub message: Option<Object>,
+}
+
+/// Whether a callback is an `async def`.
+fn is_coroutine(value: &Object) -> bool {
+    // SAFETY: a live object.
+    unsafe { c::PyCoro_CheckExact(value.as_ptr()) != 0 }
 }
 
 /// How a call ended, before the log line about it.
@@ -440,24 +545,47 @@ impl ScriptWorker for Worker {
         let py = unsafe { Attached::assume() };
         matches!(self.find(py, callback, self.number_of(callback)), Ok(Some(_)))
     }
+    fn carry_on(&self, context: Parked, awaiting: Awaiting) {
+        // SAFETY: only this thread; no reference into it is held.
+        let Some(pending) = (unsafe { (*self.pending.get()).take() }) else { return };
+        let before = self.attached.get();
+        self.attach();
+        // SAFETY: attached just above, on this worker's own thread.
+        let py = unsafe { Attached::assume() };
+        match self.engine.queue_or_begin(self.interpreter) {
+            Ok((queue, begun)) => {
+                if begun {
+                    // SAFETY: only this thread; the reference ends with the statement.
+                    let all: Vec<(u16, Object)> = unsafe { &*self.loadings.get() }
+                        .iter()
+                        .map(|l| (l.number, l.handler.clone_ref(py)))
+                        .collect();
+                    all.into_iter().for_each(|(number, handler)| queue.prepare(py, number, handler));
+                }
+                pending.carry_on(py, &queue, context, awaiting);
+            }
+            Err(message) => tracing::error!("a callback that awaits is lost: {message}"),
+        }
+        if !before {
+            self.detach();
+        }
+    }
     fn prepare(&self, number: u16) -> Result<(), ScriptError> {
         let error = |message: String| ScriptError { message };
         let before = self.attached.get();
         self.attach();
         // SAFETY: attached just above, on this worker's own thread.
         let py = unsafe { Attached::assume() };
-        let kept = self.engine.kept();
-        // SAFETY: only this thread, and no callback runs: workers are prepared between messages.
-        let loadings = unsafe { &mut *self.loadings.get() };
-        let all = std::mem::take(loadings);
-        let (keep, go): (Vec<Loading>, Vec<Loading>) =
-            all.into_iter().partition(|l| kept.contains(&l.number));
-        *loadings = keep;
-        go.into_iter().for_each(|l| l.forget(py));
+        self.prune(py);
         let result = self.engine.handler(py, number, self.interpreter).and_then(|handler| {
-            // SAFETY: as above; what was let go of may have run Python code, which cannot come back here.
+            let theirs = handler.clone_ref(py);
+            // SAFETY: only this thread, and no callback runs: workers are prepared between messages.
             unsafe { (*self.loadings.get()).push(Loading::new(number, handler)) };
-            self.child_init(number)
+            self.child_init(number)?;
+            if let Some(queue) = self.engine.queue(self.interpreter) {
+                queue.prepare(py, number, theirs);
+            }
+            Ok(())
         });
         if !before {
             self.detach();

@@ -75,11 +75,11 @@ pub struct ArmedRoutes {
 ///
 /// A message has a handful of them, so a list is quicker than a hash.
 #[derive(Default)]
-pub struct Slots(Vec<(TypeId, Box<dyn Any>)>);
+pub struct Slots(Vec<(TypeId, Box<dyn Any + Send>)>);
 
 impl Slots {
     /// The slot of a type, made when absent.
-    pub fn slot<T: Any + Default>(&mut self) -> &mut T {
+    pub fn slot<T: Any + Send + Default>(&mut self) -> &mut T {
         let id = TypeId::of::<T>();
         let at = match self.0.iter().position(|(t, _)| *t == id) {
             Some(at) => at,
@@ -187,6 +187,10 @@ pub struct RouteContext<'s> {
     pub slots: Slots,
     /// Advertised address set by `set_advertised_address` / `_port`.
     pub advertise: (Option<String>, Option<u16>),
+    /// Whether the caller of the engine can go on later: an `async def` callback may then end its run as [`RunOutcome::Awaits`].
+    ///
+    /// [`RunOutcome::Awaits`]: crate::RunOutcome::Awaits
+    pub may_await: bool,
     /// Set by `KSR.x.exit()` and `KSR.x.drop()`: the engine looks here after each call, takes it and ends the route.
     pub unwind: Option<Unwind>,
     /// Text of the sender's address, see [`RouteContext::source_ip`].
@@ -264,6 +268,7 @@ impl<'s> RouteContext<'s> {
             decision: Outcome::default(),
             slots: Slots::default(),
             advertise: (None, None),
+            may_await: false,
             unwind: None,
             source_ip: IpText::default(),
             local_ip: IpText::default(),

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use crate::RouteContext;
+use transaction::{Now, TransactionId};
+
+use crate::{Parked, RouteContext, Services};
 
 /// Which route runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,7 +138,40 @@ pub enum RunOutcome {
     Exception,
     /// There is no such callback.
     Missing,
+    /// It awaits something (only where [`RouteContext::may_await`] was set): the caller parks the context with
+    /// [`ScriptWorker::carry_on`] and is called back through [`Transactions::carried_on`].
+    ///
+    /// [`Transactions::carried_on`]: crate::Transactions::carried_on
+    Awaits,
 }
+
+/// Which route awaits, and what its caller needs to go on.
+#[derive(Debug, Clone)]
+pub enum Awaiting {
+    /// The request route.
+    Request,
+    /// The reply route, with the transaction and branch it belongs to.
+    Reply(Option<(TransactionId, u16)>),
+    /// An onreply, branch-failure or failure route: the transaction that waits for the decision, and what the proxy knows of it.
+    Decision(TransactionId, Arc<dyn std::any::Any + Send + Sync>),
+}
+
+/// The thread that carries on what awaits in one interpreter, as the server gives it to the engine.
+pub trait Home {
+    /// What a worker brings to every run, with this engine's side.
+    fn services<'s>(&'s self, engine: &'s dyn ScriptWorker) -> Services<'s>;
+    /// The time.
+    fn now(&self) -> Now;
+    /// A step of a callback begins or ends: for whoever watches for stuck scripts.
+    fn step(&self);
+    /// Sends what was printed.
+    fn flush(&self);
+}
+
+/// What runs on such a thread, for as long as the process lives.
+pub type Carrier = Box<dyn FnOnce(&dyn Home) + Send>;
+/// Starts such a thread; called when the first callback awaits.
+pub type Carriers = Box<dyn Fn(Carrier) -> Result<(), String> + Send + Sync>;
 
 /// A script could not be loaded, or a worker could not be made.
 #[derive(Debug, Clone)]
@@ -179,6 +214,14 @@ pub trait ScriptEngine: Send + Sync {
     fn switch(&self, generation: u16) {
         let _ = generation;
     }
+    /// How threads are started that carry on what awaits; without it callbacks that await are an error.
+    fn set_carriers(&self, carriers: Carriers) {
+        let _ = carriers;
+    }
+    /// How many callbacks await something.
+    fn awaiting(&self) -> usize {
+        0
+    }
     /// That loading will not be used.
     fn give_up(&self, generation: u16) {
         let _ = generation;
@@ -199,6 +242,10 @@ pub trait ScriptWorker {
     fn has(&self, callback: CallbackId) -> bool {
         let _ = callback;
         false
+    }
+    /// Takes the context of the run that just ended as [`RunOutcome::Awaits`].
+    fn carry_on(&self, context: Parked, awaiting: Awaiting) {
+        let _ = (context, awaiting);
     }
     /// Makes this worker ready for a loading of the script (runs its `child_init`), on the worker's own thread between messages.
     fn prepare(&self, generation: u16) -> Result<(), ScriptError> {

@@ -17,6 +17,7 @@ mod ip_text;
 pub mod listener;
 pub mod module;
 pub mod outbox;
+pub mod parked;
 pub mod printers;
 pub mod pv;
 pub mod record_route;
@@ -35,12 +36,14 @@ pub use context::{
     ArmedRoutes, Branch, Inbound, RouteContext, SendFlags, Services, Slots, Unwind, WorkerState,
 };
 pub use engine::{
-    CallbackId, Callbacks, RouteKind, RouteKinds, RunOutcome, ScriptEngine, ScriptError, ScriptWorker,
+    Awaiting, CallbackId, Callbacks, Carrier, Carriers, Home, RouteKind, RouteKinds, RunOutcome,
+    ScriptEngine, ScriptError, ScriptWorker,
 };
 pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
 pub use listener::Listener;
 pub use module::{Core, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
 pub use outbox::Outbox;
+pub use parked::Parked;
 pub use pv::transformations;
 pub use pv::{Format, Index, Inner, PseudoVariable, Pv, TransformationRow};
 pub use record_route::RecordRoute;

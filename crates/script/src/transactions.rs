@@ -6,7 +6,7 @@ use std::sync::Arc;
 use message::Message;
 use transaction::{Hop, View};
 
-use crate::{RouteContext, Vars};
+use crate::{Awaiting, RouteContext, RunOutcome, Services, Vars};
 
 /// Where `t_relay_*` and `forward_*` send to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,16 @@ pub trait Transactions: Send + Sync {
     fn retransmit_reply(&self, ctx: &mut RouteContext<'_>) -> i64;
     /// `t_release`.
     fn release(&self, ctx: &mut RouteContext<'_>) -> i64;
+    /// A route that awaited has ended: what comes after it. `ctx` is where the callback left it.
+    fn carried_on(
+        &self,
+        services: &Services<'_>,
+        ctx: RouteContext<'_>,
+        awaiting: Awaiting,
+        outcome: RunOutcome,
+    ) {
+        let _ = (services, ctx, awaiting, outcome);
+    }
     /// `t_cancel_branches`: `all`, `others`, `this`.
     fn cancel_branches(&self, ctx: &mut RouteContext<'_>, which: &[u8]) -> i64;
     /// `t_uac_send`.

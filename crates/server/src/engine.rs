@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use cfg::{Config, Diagnostic, Severity, Value};
 use script::{
-    CallbackId, Core, Function, Registry, RouteContext, RouteKind, RunOutcome, ScriptError, ScriptWorker,
+    Awaiting, CallbackId, Core, Function, Parked, Registry, RouteContext, RouteKind, RunOutcome, ScriptError,
+    ScriptWorker,
 };
 
 /// Modules that bring Python, with how their scripts are written.
@@ -54,6 +55,9 @@ pub fn python_settings(
             let message = format!("threads_mode is {}; it is 0 or 1", s.threads_mode);
             found.push(config.diagnostic(Severity::Error, p.value_span, message));
         }
+    }
+    if let Some(seconds) = last(config, module, "await_timeout").and_then(|p| p.value.as_int()) {
+        s.await_timeout = seconds.max(0);
     }
     s.reload_on_change =
         last(config, module, "reload_on_change").and_then(|p| p.value.as_int()).is_some_and(|n| n != 0);
@@ -191,6 +195,9 @@ impl ScriptWorker for Lazy {
     fn has(&self, callback: CallbackId) -> bool {
         self.attach();
         self.worker.has(callback)
+    }
+    fn carry_on(&self, context: Parked, awaiting: Awaiting) {
+        self.worker.carry_on(context, awaiting);
     }
     fn prepare(&self, generation: u16) -> Result<(), ScriptError> {
         self.attach();

@@ -1,8 +1,8 @@
 //! The running server: threads are started, signals are waited for, and everything is ended in order.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use proxy::Proxy;
@@ -70,6 +70,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         gates: sockets.iter().map(|_| Turnstile::default()).collect(),
         sockets,
         stations,
+        carriers: Mutex::default(),
         orphans: Orphans::default(),
         closing: AtomicBool::new(false),
         timer: Sleeper::default(),
@@ -77,6 +78,18 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         watch: Sleeper::default(),
         standby,
     });
+    let carried = shared.clone();
+    engine.set_carriers(Box::new(move |carrier| {
+        let shared = carried.clone();
+        let mut carriers = carried.carriers.lock().unwrap_or_else(|e| e.into_inner());
+        let name = format!("async-{}", carriers.len() + 1);
+        let station = Arc::new(Station::new(name.clone(), None));
+        carriers.push(station.clone());
+        drop(carriers);
+        let builder = std::thread::Builder::new().name(name).stack_size(8 << 20);
+        let spawned = builder.spawn(move || worker::run_carrier(&shared, &station, carrier));
+        spawned.map(drop).map_err(|e| format!("no thread for the event loop of the script: {e}"))
+    }));
     let reloader = Arc::new(Reloader::new(&shared, &engine, &script));
 
     // A module's first tick comes before the first message: usrloc opens the tables of `preload` in it.
@@ -115,7 +128,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         }
     }
     tracing::info!(target: "server", "ending: finishing what was read");
-    let ended_in_time = threads.end(&shared, &mut signals);
+    let ended_in_time = threads.end(&shared, engine.as_ref(), &mut signals);
     drop(pid_file);
     // Its thread waits for clients for ever: the file goes here.
     let _ = std::fs::remove_file(control.path());
@@ -248,7 +261,7 @@ impl Threads {
     }
 
     /// Stops reading and waits for the workers; false when some were still in a script. A second signal ends the process at once.
-    fn end(mut self, shared: &Shared, signals: &mut Signals) -> bool {
+    fn end(mut self, shared: &Shared, engine: &dyn ScriptEngine, signals: &mut Signals) -> bool {
         shared.closing.store(true, Ordering::Release);
         shared.gates.iter().for_each(Turnstile::close);
         shared.sockets.iter().for_each(|s| s.close_reading());
@@ -266,6 +279,10 @@ impl Threads {
                 say::err("trunkline: second signal, ending at once");
                 std::process::exit(1);
             }
+        }
+        // What awaits is carried on meanwhile.
+        while engine.awaiting() > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
         }
         // The timer sends what it has and ends.
         self.stop.clear();

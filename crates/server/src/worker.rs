@@ -9,17 +9,19 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{
     Receiver as ChannelReceiver, RecvTimeoutError, Sender as ChannelSender, SyncSender, TryRecvError,
 };
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use message::Transport;
 use proxy::Proxy;
 use script::outbox::Batch;
-use script::{Core, Inbound, Outbox, ScriptEngine, ScriptWorker, Services, Statistic, WorkerState};
+use script::{
+    Carrier, Core, Home, Inbound, Outbox, ScriptEngine, ScriptWorker, Services, Statistic, WorkerState,
+};
 use transaction::{Now, SocketId, Timestamp};
 use transport::udp::{Receiver, Sender, Socket};
 
@@ -60,6 +62,8 @@ pub struct Shared {
     pub gates: Vec<Turnstile>,
     /// All workers, the timers last.
     pub stations: Vec<Arc<Station>>,
+    /// Threads that carry on what awaits, made when a callback first does.
+    pub carriers: Mutex<Vec<Arc<Station>>>,
     /// Datagrams of stuck workers.
     pub orphans: Orphans,
     /// Set once: read no more.
@@ -74,6 +78,15 @@ pub struct Shared {
     pub standby: SyncSender<()>,
     /// Counters.
     pub counters: Counters,
+}
+
+impl Shared {
+    /// Wakes the timer when something is due before it would wake by itself.
+    fn wake_timer(&self) {
+        if self.proxy.soonest().0 < self.timer_sleeps_until.load(Ordering::Relaxed) {
+            self.timer.rouse();
+        }
+    }
 }
 
 /// What the server counts itself.
@@ -213,9 +226,7 @@ pub fn run_udp(
         gate.took(clock::now().mono.since(began), handled);
         side.engine.release();
         out.flush(shared, &me.station.outbox);
-        if shared.proxy.soonest().0 < shared.timer_sleeps_until.load(Ordering::Relaxed) {
-            shared.timer.rouse();
-        }
+        shared.wake_timer();
         shared.counters.received.add(handled as i64);
         if handled == 0 && shared.closing.load(Ordering::Acquire) {
             return;
@@ -302,7 +313,10 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
     let mut out = Out::new();
     let mut seen: Vec<(Option<u64>, u32)> = vec![(None, 0); shared.stations.len()];
     let mut quiet = 0;
-    let nobody_works = || shared.stations.iter().all(|s| s.in_message().is_none());
+    let nobody_works = || {
+        let carriers = shared.carriers.lock().unwrap_or_else(|e| e.into_inner());
+        shared.stations.iter().chain(carriers.iter()).all(|s| s.in_message().is_none())
+    };
     while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
         quiet = if nobody_works() && shared.orphans.len() == 0 { quiet + 1 } else { 0 };
         if quiet >= QUIET_TICKS {
@@ -312,7 +326,10 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
             quiet = 0;
             continue;
         }
-        for (rank, (station, (last, ticks))) in (1..).zip(shared.stations.iter().zip(&mut seen)) {
+        let carriers = shared.carriers.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        seen.resize(shared.stations.len() + carriers.len(), (None, 0));
+        let all = shared.stations.iter().chain(&carriers);
+        for (rank, (station, (last, ticks))) in (1..).zip(all.zip(&mut seen)) {
             let message = station.in_message();
             if message.is_none() || message != *last {
                 (*last, *ticks) = (message, 0);
@@ -354,6 +371,43 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
                 tracing::warn!(target: "server", socket = %socket.local(), error = %e, "cannot wake a worker");
             }
         }
+    }
+}
+
+/// The life of a thread that carries on callbacks that await (`async def`), until the process ends.
+pub fn run_carrier(shared: &Shared, station: &Station, carrier: Carrier) {
+    let home = CarrierHome { shared, station, state: WorkerState::default(), out: RefCell::new(Out::new()) };
+    carrier(&home);
+}
+
+/// What such a thread brings.
+struct CarrierHome<'a> {
+    shared: &'a Shared,
+    station: &'a Station,
+    state: WorkerState,
+    out: RefCell<Out>,
+}
+
+impl Home for CarrierHome<'_> {
+    fn services<'s>(&'s self, engine: &'s dyn ScriptWorker) -> Services<'s> {
+        Services {
+            core: &self.shared.core,
+            transactions: &self.shared.proxy,
+            engine,
+            worker: &self.state,
+            outbox: &self.station.outbox,
+        }
+    }
+    fn now(&self) -> Now {
+        clock::now()
+    }
+    fn step(&self) {
+        self.shared.watch.rouse();
+        self.station.step();
+    }
+    fn flush(&self) {
+        self.out.borrow_mut().flush(self.shared, &self.station.outbox);
+        self.shared.wake_timer();
     }
 }
 
@@ -490,7 +544,7 @@ pub fn remember_panics() {
         PANIC.with_borrow_mut(|p| *p = format!("{text}{place}"));
         let name = std::thread::current().name().unwrap_or("?").to_owned();
         // Threads without a guard around them end here: say so at once.
-        if !name.starts_with("udp-") && !name.starts_with(TIMER) {
+        if !["udp-", "async-", TIMER].iter().any(|known| name.starts_with(known)) {
             crate::say::err(format_args!("trunkline: thread {name}: {text}{place}"));
         }
     }));

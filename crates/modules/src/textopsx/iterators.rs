@@ -26,7 +26,7 @@ struct Headers(Vec<Open>);
 struct Lines(Vec<Open>);
 
 /// What the two kinds share.
-trait Kind: Default + 'static {
+trait Kind: Default + Send + 'static {
     fn open(&mut self) -> &mut Vec<Open>;
     fn all(&self) -> &[Open];
     /// Spans of the items in the message.
