@@ -75,6 +75,10 @@ impl Proxy {
         use script::Transactions;
         if ctx.transaction.is_none() && !matches!(ctx.message.method(), Method::Ack | Method::Cancel) {
             self.new_transaction(&mut ctx);
+            // "[..] unless it knows that the TU will generate a provisional or final response within 200 ms" (RFC 3261 §17.2.1)
+            if let Some(id) = ctx.transaction.filter(|_| ctx.message.method() == Method::Invite) {
+                self.send_trying(&mut ctx, id);
+            }
         }
         let engine = ctx.engine;
         engine.carry_on(Parked::of(ctx), Awaiting::Request);

@@ -172,7 +172,7 @@ impl Proxy {
         1
     }
 
-    fn send_trying(&self, ctx: &mut RouteContext<'_>, id: TransactionId) {
+    pub(crate) fn send_trying(&self, ctx: &mut RouteContext<'_>, id: TransactionId) {
         let options = ctx.options.unwrap_or(self.settings.options);
         let status = self.shards.of_id(id, |s| s.view(id).map_or(200, |v| v.status()));
         if options.no_auto_100 || status != 0 {
