@@ -321,7 +321,7 @@ impl Loop<'_> {
             unsafe { MessageObject::show(message.as_ptr(), null_mut()) };
         }
         let called = Called { result: result.map(Some), message: None };
-        let outcome = self.worker.conclude_awaited(py, called, route.id, &mut route.context, route.running);
+        let outcome = self.worker.conclude_awaited(py, called, route.id, &route.context, route.running);
         let Some(awaiting) = route.awaiting.take() else { return };
         self.home.step();
         let context = route.context;

@@ -1,11 +1,8 @@
 //! The engine: the script loaded, the interpreters its workers use, and what it tells operators.
 
 use std::collections::HashSet;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard};
-
-use pyo3_ffi as c;
 
 use script::{CallbackId, Carriers, Core, ScriptEngine, ScriptError, ScriptWorker};
 use serde_json::{Value as Json, json};
@@ -143,6 +140,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+/// The handler that workers share, counted. The lock over where it comes from is held: without a global lock another thread may let go
+/// of it at any moment.
+fn shared_handler(py: Attached<'_>, loaded: Option<&Loaded>) -> Option<Object> {
+    // SAFETY: attached; whoever lets go of the reference takes it out from behind the lock first.
+    loaded.and_then(|loaded| unsafe { Object::borrowed(py, loaded.handler.as_ptr()) })
+}
+
 fn choose(main: Interpreter, settings: &Settings, source: &[u8]) -> Result<(Mode, String, Loaded), Failure> {
     let isolated = || -> Result<Loaded, Failure> {
         let interpreter =
@@ -231,24 +235,15 @@ impl Engine {
             let at = coming.loaded.iter().position(|l| l.interpreter == interpreter);
             let at = at.ok_or("the script was not loaded for this worker")?;
             match self.mode {
-                Mode::PerWorker => coming.loaded.swap_remove(at).handler,
-                Mode::Shared => coming.loaded.get(at).map(|l| l.handler).ok_or("no handler")?,
+                Mode::PerWorker => {
+                    let own = coming.loaded.swap_remove(at);
+                    // SAFETY: attached to the handler's interpreter; the reference is taken over, for it left the list.
+                    return Ok(unsafe { Object::from_ptr(own.handler) });
+                }
+                Mode::Shared => shared_handler(py, coming.loaded.get(at)),
             }
         };
-        self.handler_of(py, found)
-    }
-    /// A worker of its own takes the reference over; the shared handler stays with the engine and is copied.
-    fn handler_of(&self, py: Attached<'_>, handler: NonNull<c::PyObject>) -> Result<Object, String> {
-        // SAFETY: attached to the handler's interpreter, by contract of the callers; the reference is taken over at most once.
-        unsafe {
-            match self.mode {
-                Mode::PerWorker => Ok(Object::from_ptr(handler)),
-                Mode::Shared => match Object::borrowed(py, handler.as_ptr()) {
-                    Some(handler) => Ok(load::copied(py, &handler)),
-                    None => Err("no handler".to_owned()),
-                },
-            }
-        }
+        Ok(load::copied(py, &found.ok_or("no handler")?))
     }
     /// Whether callbacks may await.
     pub(crate) fn can_carry_on(&self) -> bool {
@@ -358,22 +353,28 @@ impl Engine {
 
     fn make_worker(self: &Arc<Self>, rank: i32) -> Result<Box<Worker>, ScriptError> {
         let error = |message: String| ScriptError { message };
-        let own;
-        let (place, handler) = match self.mode {
+        let (place, own) = match self.mode {
             Mode::PerWorker => {
-                own = self.interpreter()?;
-                (own.before(), own.handler)
+                let own = self.interpreter()?;
+                (own.before(), Some(own.handler))
             }
             Mode::Shared => {
-                let ready = lock(&self.ready);
-                ready.as_ref().map(|l| (l.before(), l.handler)).ok_or_else(|| error("no script".into()))?
+                let place = lock(&self.ready).as_ref().map(Loaded::before);
+                (place.ok_or_else(|| error("no script".into()))?, None)
             }
         };
         let (interpreter, ksr) = (place.interpreter, place.ksr);
         let state = ThreadState::of(interpreter).map_err(error)?;
         let counters = Arc::new(WorkerCounters::new(rank));
         let made = state.with(|py| {
-            let handler = self.handler_of(py, handler)?;
+            let handler = match own {
+                // SAFETY: attached to its interpreter; the reference is the worker's from now on.
+                Some(own) => unsafe { Object::from_ptr(own) },
+                None => {
+                    let shared = shared_handler(py, lock(&self.ready).as_ref());
+                    load::copied(py, &shared.ok_or("no handler")?)
+                }
+            };
             // SAFETY: attached to its interpreter; its reference stays where it is.
             let ksr = unsafe { Object::borrowed(py, ksr.as_ptr()) }.ok_or("no KSR")?;
             self.parts(py, Some(handler), &ksr, interpreter, state, &counters)
