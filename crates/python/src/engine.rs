@@ -10,6 +10,8 @@ use crate::callbacks::{self, WorkerCounters};
 use crate::ffi::{Attached, Object};
 use crate::interpreter::{self, Interpreter, ThreadState};
 use crate::load::{self, Failure, Loaded};
+use crate::overrun::Overruns;
+use crate::pulse::Pulse;
 use crate::worker::{Parts, Worker};
 use crate::{Interpreters, Settings, check, gil, ksr, threads};
 
@@ -39,6 +41,7 @@ struct Engine {
     /// Callbacks the script has, by the names of core parameters and by the literals it arms.
     found: Vec<String>,
     workers: Mutex<Vec<Arc<WorkerCounters>>>,
+    overruns: Arc<Overruns>,
 }
 
 /// Starts Python, loads the script into the first interpreter and runs its `mod_init`.
@@ -77,6 +80,7 @@ pub(crate) fn load(mut settings: Settings, core: Arc<Core>) -> Result<Arc<dyn Sc
         }
     }
     let dynamic = loaded.dynamic;
+    let overruns = Overruns::new(core.clone(), settings.exec_warn_ms, settings.exec_kill_ms);
     Ok(Arc::new(Shared(Arc::new(Engine {
         settings,
         core,
@@ -90,6 +94,7 @@ pub(crate) fn load(mut settings: Settings, core: Arc<Core>) -> Result<Arc<dyn Sc
         dynamic,
         found,
         workers: Mutex::new(Vec::new()),
+        overruns,
     }))))
 }
 
@@ -189,7 +194,8 @@ impl Engine {
             };
             // SAFETY: attached to its interpreter; its reference stays where it is.
             let ksr = unsafe { Object::borrowed(py, ksr.as_ptr()) }.ok_or("no KSR")?;
-            self.parts(py, handler, &ksr, state, &counters)
+            let pulse = self.overruns.pulse(py, counters.clone(), interpreter, state);
+            self.parts(py, handler, &ksr, state, &counters, pulse)
         });
         let worker = made.map_err(error)?;
         // Attached as the worker, so that KSR functions and pseudo-variables in child_init use its caches.
@@ -209,6 +215,7 @@ impl Engine {
         ksr: &Object,
         state: ThreadState,
         counters: &Arc<WorkerCounters>,
+        pulse: Option<Arc<Pulse>>,
     ) -> Result<Box<Worker>, String> {
         let part = |object: &Object, name: &str| object.find(py, name).ok_or(format!("KSR has no {name}"));
         let drop_class = part(&part(ksr, "x")?, "Drop")?;
@@ -223,6 +230,7 @@ impl Engine {
                 drop_class,
                 flavour: self.settings.flavour,
                 on_exception: self.settings.on_exception,
+                pulse,
             },
         ))
     }

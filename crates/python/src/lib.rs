@@ -12,6 +12,7 @@
 //! | `ksr`, `convert`, `literals` | the `KSR` module: one C function over the registry's rows; values; parsed literals |
 //! | `msg`, `outside` | the `msg` object; KSR functions where there is no message |
 //! | `threads`, `guards.py` | threads of the script, held or listed; what a script may not do to the process |
+//! | `overrun`, `pulse`, `stack` | callbacks that take too long: reported with their stack, interrupted |
 //! | `callbacks`, `exceptions` | counters per callback; tracebacks |
 //! | `check` | what a script uses, by its syntax tree |
 //! | `ffi` | owned references and the proof of being attached |
@@ -37,6 +38,9 @@ mod literals;
 mod load;
 mod msg;
 mod outside;
+mod overrun;
+mod pulse;
+mod stack;
 mod threads;
 mod worker;
 
@@ -108,6 +112,10 @@ pub struct Settings {
     pub threads_mode: i64,
     /// `on_exception`.
     pub on_exception: OnException,
+    /// `exec_warn_ms`: milliseconds after which a callback that still runs is reported; 0 is off.
+    pub exec_warn_ms: u64,
+    /// `exec_kill_ms`: milliseconds after which it is interrupted; 0 is off.
+    pub exec_kill_ms: u64,
     /// `app_python3` or `app_python3s`.
     pub flavour: Flavour,
     /// `script_init`, default `mod_init`.
@@ -130,6 +138,8 @@ impl Settings {
             interpreters: Interpreters::default(),
             threads_mode: 0,
             on_exception: OnException::default(),
+            exec_warn_ms: 1000,
+            exec_kill_ms: 0,
             flavour: Flavour::default(),
             script_init: "mod_init".into(),
             script_child_init: "child_init".into(),

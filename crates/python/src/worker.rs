@@ -16,6 +16,8 @@ use crate::ffi::{Attached, Object};
 use crate::interpreter::ThreadState;
 use crate::literals::Literals;
 use crate::msg::MessageObject;
+use crate::overrun;
+use crate::pulse::Pulse;
 use crate::{Flavour, OnException};
 
 /// A callback this worker has run before. Both live as long as the worker: `method` is one reference, given back with it, and
@@ -37,6 +39,7 @@ pub(crate) struct Worker {
     handler: Option<Object>,
     flavour: Flavour,
     on_exception: OnException,
+    pulse: Option<Arc<Pulse>>,
     callbacks: UnsafeCell<Vec<Option<Found>>>,
     /// Parsed pseudo-variables by the script's strings. Touched only while attached, from this thread, never across a call.
     pub pvs: UnsafeCell<Literals<Pv>>,
@@ -62,6 +65,7 @@ pub(crate) struct Parts {
     pub drop_class: Object,
     pub flavour: Flavour,
     pub on_exception: OnException,
+    pub pulse: Option<Arc<Pulse>>,
 }
 
 impl Worker {
@@ -76,6 +80,7 @@ impl Worker {
             handler: Some(parts.handler),
             flavour: parts.flavour,
             on_exception: parts.on_exception,
+            pulse: parts.pulse,
             callbacks: UnsafeCell::new(Vec::new()),
             pvs: UnsafeCell::new(Literals::new()),
             formats: UnsafeCell::new(Literals::new()),
@@ -169,12 +174,18 @@ impl Worker {
         self.depth.set(self.depth.get() + 1);
         let entered = Entered::new(context);
         let begin = Instant::now();
+        let pulse = self.pulse.as_ref().filter(|_| self.depth.get() == 1);
+        if let Some(pulse) = pulse {
+            pulse.begin(begin);
+        }
         let found = self.find(py, id);
         let result = match &found {
             Ok(Some(found)) => self.call(py, found, event, context).map(Some),
             Ok(None) => Ok(None),
             Err(_) => Ok(None),
         };
+        // Before anything else runs Python code: nobody may interrupt the printing of a traceback.
+        let was_reported = pulse.is_some_and(|pulse| pulse.end(py));
         let ended = match (found, result) {
             (Err(exception), _) => Ended::Raised(self.explain(py, &exception)),
             (Ok(None), _) => Ended::Missing,
@@ -193,6 +204,15 @@ impl Worker {
         drop(entered);
         self.depth.set(self.depth.get() - 1);
         self.counters.running.store(running_before, Relaxed);
+        if was_reported {
+            tracing::warn!(
+                call_id = %String::from_utf8_lossy(ctx.message.call_id()),
+                "callback {} of worker {} ended after {} ms",
+                self.core.callbacks.name(id),
+                self.counters.rank,
+                begin.elapsed().as_millis()
+            );
+        }
         match ended {
             Ended::Outcome(outcome) => outcome,
             Ended::Missing => RunOutcome::Missing,
@@ -284,6 +304,16 @@ impl Worker {
 
     fn raised(&self, py: Attached<'_>, exception: Exception) -> Ended {
         if !exception.is_exit(py) {
+            if self.is_nested()
+                && let Some(pulse) = &self.pulse
+                && let Ok(class) = overrun::timeout_class(py)
+                // SAFETY: a live class.
+                && unsafe { exception.is(py, class.as_ptr()) }
+            {
+                let explained = self.explain(py, &exception);
+                pulse.pass_on(py, &class);
+                return Ended::Raised(explained);
+            }
             return Ended::Raised(self.explain(py, &exception));
         }
         // SAFETY: a live type.
@@ -302,6 +332,9 @@ impl Worker {
                 "\n(this extension module needs modparam(\"app_python3\", \"interpreters\", \"shared\"), or an import at \
                  the top of the script, where it is found at start-up)",
             );
+        }
+        if overrun::is_timeout(py, exception) {
+            text.push_str("\n(it ran longer than exec_kill_ms)");
         }
         text
     }
