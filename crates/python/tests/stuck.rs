@@ -44,6 +44,18 @@ fn innocent(station: &Station) {
     assert_eq!(station.run("innocent", INVITE).outcome, RunOutcome::Returned(7), "{}", log());
 }
 
+/// Of a server that interrupts after a millisecond: on a busy machine `innocent` may be late itself; whoever is hit by the exception of
+/// the run before is not.
+fn innocent_or_late(server: &Server, station: &Station) {
+    let before = server.counted("innocent", "script_us");
+    let outcome = station.run("innocent", INVITE).outcome;
+    let took = server.counted("innocent", "script_us") - before;
+    assert!(
+        outcome == RunOutcome::Returned(7) || (outcome == RunOutcome::Exception && took >= 999),
+        "{outcome:?} after {took} us"
+    );
+}
+
 #[test]
 fn a_slow_callback_is_reported_once_with_the_line_it_is_in() {
     let _alone = alone();
@@ -229,16 +241,43 @@ fn a_run_that_ends_when_it_is_struck_never_harms_the_next() {
                 RunOutcome::Exception => struck += 1,
                 other => panic!("{other:?}"),
             }
-            // On a busy machine it may be late itself; whoever is hit by the exception of the run before is not.
-            let before = server.counted("innocent", "script_us");
-            let outcome = station.run("innocent", INVITE).outcome;
-            let took = server.counted("innocent", "script_us") - before;
-            assert!(
-                outcome == RunOutcome::Returned(7) || (outcome == RunOutcome::Exception && took >= 999),
-                "{outcome:?} after {took} us"
-            );
+            innocent_or_late(&server, &station);
         }
         assert!(struck > 50 && spared > 50, "{struck} struck, {spared} spared");
         assert_eq!(exceptions(&server, "ksr_request_route"), struck);
+    }
+}
+
+/// A callback that is C code from end to end: an exception that is set while it sleeps is never delivered to it.
+#[test]
+fn what_a_run_did_not_notice_is_taken_back() {
+    let _alone = alone();
+    for mode in modes() {
+        let text = "import KSR, functools, time\nksr_request_route = functools.partial(time.sleep, 0.05)\n\
+                    brief = [functools.partial(time.sleep, 0.0009 + n * 0.00001) for n in range(40)]\n\
+                    globals().update({'brief_%d' % n: sleep for n, sleep in enumerate(brief)})\n\
+                    def innocent():\n    for n in range(50):\n        pass\n    return 7\n";
+        let set = |kill_ms| {
+            move |s: &mut trunkline_python::Settings| {
+                s.flavour = trunkline_python::Flavour::Functions;
+                (s.interpreters, s.exec_warn_ms, s.exec_kill_ms) = (mode, 0, kill_ms);
+            }
+        };
+        let patient = Server::load(text, set(20)).unwrap_or_else(|e| panic!("script: {e}"));
+        let station = patient.station(31);
+        for _ in 0..5 {
+            assert_eq!(station.run("ksr_request_route", INVITE).outcome, RunOutcome::Returned(1));
+            innocent(&station);
+        }
+        assert!(log().contains("callback ksr_request_route of worker 31 has been running"), "{}", log());
+        drop(station);
+        let quick = Server::load(text, set(1)).unwrap_or_else(|e| panic!("script: {e}"));
+        let station = quick.station(32);
+        for n in 0..2000 {
+            let outcome = station.run(&format!("brief_{}", n % 40), INVITE).outcome;
+            assert_eq!(outcome, RunOutcome::Returned(1));
+            innocent_or_late(&quick, &station);
+        }
+        assert!(log().contains(" of worker 32 has been running"), "{}", log());
     }
 }
