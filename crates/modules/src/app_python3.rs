@@ -79,6 +79,12 @@ pub struct Settings {
     /// What the peer gets when the script raised and the request has no reply yet: `reply` (500, default) or `drop` (nothing, as
     /// Kamailio does). Not in Kamailio.
     pub on_exception: String,
+    /// Milliseconds after which a callback that still runs is logged, with the line of the script it is in; 0 is off. Default 1000. Not in
+    /// Kamailio.
+    pub exec_warn_ms: i64,
+    /// Milliseconds after which a callback is ended by the exception `KSR.x.Timeout`, which passes through `except Exception`; 0 is
+    /// off. Default 0. Not in Kamailio.
+    pub exec_kill_ms: i64,
 }
 
 impl Default for Settings {
@@ -91,6 +97,8 @@ impl Default for Settings {
             threads_mode: 0,
             interpreters: "auto".into(),
             on_exception: "reply".into(),
+            exec_warn_ms: 1000,
+            exec_kill_ms: 0,
         }
     }
 }
@@ -159,6 +167,10 @@ pub struct FunctionsSettings {
     pub interpreters: String,
     /// As in `app_python3`. Not in Kamailio.
     pub on_exception: String,
+    /// As in `app_python3`. Not in Kamailio.
+    pub exec_warn_ms: i64,
+    /// As in `app_python3`. Not in Kamailio.
+    pub exec_kill_ms: i64,
 }
 
 impl Default for FunctionsSettings {
@@ -170,6 +182,8 @@ impl Default for FunctionsSettings {
             threads_mode: 0,
             interpreters: "auto".into(),
             on_exception: "reply".into(),
+            exec_warn_ms: 1000,
+            exec_kill_ms: 0,
         }
     }
 }
