@@ -105,7 +105,7 @@ impl Overruns {
         self.new.lock().unwrap_or_else(|e| e.into_inner()).push(Arc::downgrade(&pulse));
         self.watched.get_or_init(|| {
             let (all, bed) = (Arc::downgrade(self), self.bed.clone());
-            let thread = std::thread::Builder::new().name("script watch".into());
+            let thread = std::thread::Builder::new().name("script".into());
             if let Err(e) = thread.spawn(move || watch(&all, &bed, shortest)) {
                 tracing::warn!("callbacks that take too long are not noticed: no thread: {e}");
             }
