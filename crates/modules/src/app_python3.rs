@@ -84,6 +84,12 @@ pub struct Settings {
     pub await_timeout: i64,
     /// 1: the script is loaded anew (as by `app_python.reload`) within a second after its file has changed. Default 0. Not in Kamailio.
     pub reload_on_change: i64,
+    /// Milliseconds after which a callback that still runs is logged, with the line of the script it is in; 0 is off. Default 1000. Not in
+    /// Kamailio.
+    pub exec_warn_ms: i64,
+    /// Milliseconds after which a callback is ended by the exception `KSR.x.Timeout`, which passes through `except Exception`; 0 is
+    /// off. Default 0. Not in Kamailio.
+    pub exec_kill_ms: i64,
 }
 
 impl Default for Settings {
@@ -98,6 +104,8 @@ impl Default for Settings {
             on_exception: "reply".into(),
             await_timeout: 60,
             reload_on_change: 0,
+            exec_warn_ms: 1000,
+            exec_kill_ms: 0,
         }
     }
 }
@@ -170,6 +178,10 @@ pub struct FunctionsSettings {
     pub await_timeout: i64,
     /// 1: the script is loaded anew (as by `app_python.reload`) within a second after its file has changed. Default 0. Not in Kamailio.
     pub reload_on_change: i64,
+    /// As in `app_python3`. Not in Kamailio.
+    pub exec_warn_ms: i64,
+    /// As in `app_python3`. Not in Kamailio.
+    pub exec_kill_ms: i64,
 }
 
 impl Default for FunctionsSettings {
@@ -183,6 +195,8 @@ impl Default for FunctionsSettings {
             on_exception: "reply".into(),
             await_timeout: 60,
             reload_on_change: 0,
+            exec_warn_ms: 1000,
+            exec_kill_ms: 0,
         }
     }
 }

@@ -279,8 +279,9 @@ impl Loop<'_> {
         let route = &mut **route;
         route.context.now = self.home.now();
         std::mem::swap(&mut route.vars, &mut *route.context.worker.vars.borrow_mut());
-        self.worker.begin_step(&route.context, route.id, route.number);
-        route.step = Some((Instant::now(), Entered::new(&raw mut route.context)));
+        let begin = Instant::now();
+        self.worker.begin_step(&route.context, route.id, route.number, begin);
+        route.step = Some((begin, Entered::new(&raw mut route.context)));
     }
 
     fn leave(&self, py: Attached<'_>, key: u64) {
@@ -292,7 +293,7 @@ impl Loop<'_> {
                 drop(entered);
                 route.running += begin.elapsed().as_nanos() as u64;
             }
-            self.worker.end_step(&route.context);
+            self.worker.end_step(py, &route.context);
             std::mem::swap(&mut route.vars, &mut *route.context.worker.vars.borrow_mut());
         }
         self.home.step();

@@ -12,6 +12,8 @@ use crate::callbacks::{self, WorkerCounters};
 use crate::ffi::{Attached, Object};
 use crate::interpreter::{self, Interpreter, ThreadState};
 use crate::load::{self, Before, Failure, Loaded};
+use crate::overrun::Overruns;
+use crate::pulse::Pulse;
 use crate::worker::{Parts, Worker};
 use crate::{Interpreters, Settings, check, gil, ksr, threads};
 
@@ -52,6 +54,7 @@ pub(crate) struct Engine {
     carriers: OnceLock<Carriers>,
     /// Event loops, one per interpreter that has one.
     queues: Mutex<Vec<Arc<Queue>>>,
+    overruns: Arc<Overruns>,
 }
 
 /// Loadings whose callbacks can still run. A transaction that outlives this many reloads goes on with the newest.
@@ -116,6 +119,7 @@ pub(crate) fn load(mut settings: Settings, core: Arc<Core>) -> Result<Arc<dyn Sc
     ksr::bind(&core);
     let (mode, why, loaded) = choose(main, &settings, &source).map_err(|failure| error(failure.message))?;
     let script = Script::new(&settings, main, source, &loaded);
+    let overruns = Overruns::new(core.clone(), settings.exec_warn_ms, settings.exec_kill_ms);
     Ok(Arc::new(Shared(Arc::new(Engine {
         settings,
         core,
@@ -133,6 +137,7 @@ pub(crate) fn load(mut settings: Settings, core: Arc<Core>) -> Result<Arc<dyn Sc
         workers: Mutex::new(Vec::new()),
         carriers: OnceLock::new(),
         queues: Mutex::new(Vec::new()),
+        overruns,
     }))))
 }
 
@@ -287,7 +292,9 @@ impl Engine {
         let worker = state.with(|py| {
             // SAFETY: attached to its interpreter; its reference stays where it is.
             let ksr = unsafe { Object::borrowed(py, ksr.as_ptr()) }.ok_or("no KSR")?;
-            self.parts(py, None, &ksr, interpreter, state, &counters)
+            // An exception between two steps would hit the loop itself: a step that takes too long is only reported.
+            let pulse = self.overruns.pulse(py, counters.clone(), interpreter, state, false);
+            self.parts(py, None, &ksr, interpreter, state, &counters, pulse)
         })?;
         lock(&self.workers).push(counters);
         Ok(worker)
@@ -377,7 +384,8 @@ impl Engine {
             };
             // SAFETY: attached to its interpreter; its reference stays where it is.
             let ksr = unsafe { Object::borrowed(py, ksr.as_ptr()) }.ok_or("no KSR")?;
-            self.parts(py, Some(handler), &ksr, interpreter, state, &counters)
+            let pulse = self.overruns.pulse(py, counters.clone(), interpreter, state, true);
+            self.parts(py, Some(handler), &ksr, interpreter, state, &counters, pulse)
         });
         let worker = made.map_err(error)?;
         // Attached as the worker, so that KSR functions and pseudo-variables in child_init use its caches.
@@ -400,6 +408,7 @@ impl Engine {
         interpreter: Interpreter,
         state: ThreadState,
         counters: &Arc<WorkerCounters>,
+        pulse: Option<Arc<Pulse>>,
     ) -> Result<Box<Worker>, String> {
         let part = |object: &Object, name: &str| object.find(py, name).ok_or(format!("KSR has no {name}"));
         let drop_class = part(&part(ksr, "x")?, "Drop")?;
@@ -418,6 +427,7 @@ impl Engine {
                 drop_class,
                 flavour: self.settings.flavour,
                 on_exception: self.settings.on_exception,
+                pulse,
             },
         ))
     }

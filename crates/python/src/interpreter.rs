@@ -13,7 +13,7 @@ use std::thread::ThreadId;
 use pyo3_ffi as c;
 use script::ScriptError;
 
-use crate::ffi::Attached;
+use crate::ffi::{Attached, Object};
 
 /// An interpreter; they live as long as the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +39,10 @@ struct Main {
     interpreter: Interpreter,
 }
 
-// SAFETY: the thread state is only attached on the thread that made it (checked in `ThreadState::of`).
-unsafe impl Send for Main {}
-// SAFETY: as above; the fields never change.
-unsafe impl Sync for Main {}
+// SAFETY: a pointer that is only used where the methods' contracts say: attaching is for the thread that made it.
+unsafe impl Send for ThreadState {}
+// SAFETY: as above; it never changes.
+unsafe impl Sync for ThreadState {}
 
 static MAIN: OnceLock<Result<Main, String>> = OnceLock::new();
 
@@ -249,6 +249,17 @@ impl ThreadState {
             let result = f(Attached::assume());
             self.detach();
             result
+        }
+    }
+    /// The innermost Python frame of the state's thread, which may be another than the caller's.
+    ///
+    /// # Safety
+    /// The caller is attached to the state's interpreter; the state was not given back, and its thread does not go on meanwhile.
+    pub unsafe fn frame(self, _: Attached<'_>) -> Option<Object> {
+        // SAFETY: by contract; a new reference, or null without an exception.
+        unsafe {
+            let frame = c::PyThreadState_GetFrame(self.pointer.as_ptr());
+            NonNull::new(frame.cast()).map(|frame| Object::from_ptr(frame))
         }
     }
     /// Gives the state back. The thread is not attached.

@@ -17,7 +17,7 @@ use script::{Arg, Core, Function, Module, ParamKind, Returns, RouteContext, Valu
 use crate::convert::{Refusal, Temporaries, argument, counted, to_python};
 use crate::exceptions::{Exception, location, thread_name};
 use crate::ffi::{Attached, Object};
-use crate::{current, msg, outside};
+use crate::{current, msg, outside, overrun};
 
 /// More parameters than any function of Kamailio has.
 const MAX_PARAMS: usize = 12;
@@ -475,6 +475,7 @@ fn fill(py: Attached<'_>, ksr: &Object) -> Result<(), Exception> {
     let drop = exception_class(py, "KSR.x.Drop")?;
     x.set(py, "Exit", &exit)?;
     x.set(py, "Drop", &drop)?;
+    x.set(py, "Timeout", &overrun::timeout_class(py)?)?;
     objects.insert("x", x);
     for bound in rows() {
         let object = match objects.entry(bound.function.object) {

@@ -13,6 +13,7 @@
 //! | `msg`, `outside` | the `msg` object; KSR functions where there is no message |
 //! | `threads`, `guards.py` | threads of the script, held or listed; what a script may not do to the process |
 //! | `awaiting`, `awaiting.py` | `async def` callbacks: the event loop that carries on what awaits |
+//! | `overrun`, `pulse`, `stack` | callbacks that take too long: reported with their stack, interrupted |
 //! | `callbacks`, `exceptions` | counters per callback; tracebacks |
 //! | `check` | what a script uses, by its syntax tree |
 //! | `ffi` | owned references and the proof of being attached |
@@ -40,6 +41,9 @@ mod load;
 mod msg;
 mod native;
 mod outside;
+mod overrun;
+mod pulse;
+mod stack;
 mod threads;
 mod worker;
 
@@ -115,6 +119,10 @@ pub struct Settings {
     pub await_timeout: i64,
     /// `reload_on_change`: the server loads the script anew when its file has changed.
     pub reload_on_change: bool,
+    /// `exec_warn_ms`: milliseconds after which a callback that still runs is reported; 0 is off.
+    pub exec_warn_ms: u64,
+    /// `exec_kill_ms`: milliseconds after which it is interrupted; 0 is off.
+    pub exec_kill_ms: u64,
     /// `app_python3` or `app_python3s`.
     pub flavour: Flavour,
     /// `script_init`, default `mod_init`.
@@ -139,6 +147,8 @@ impl Settings {
             on_exception: OnException::default(),
             await_timeout: 60,
             reload_on_change: false,
+            exec_warn_ms: 1000,
+            exec_kill_ms: 0,
             flavour: Flavour::default(),
             script_init: "mod_init".into(),
             script_child_init: "child_init".into(),

@@ -22,6 +22,8 @@ use crate::ffi::{Attached, Object};
 use crate::interpreter::{Interpreter, ThreadState};
 use crate::literals::Literals;
 use crate::msg::MessageObject;
+use crate::overrun;
+use crate::pulse::Pulse;
 use crate::{Flavour, OnException};
 
 /// A callback this worker has run before. Both live as long as the worker: `method` is one reference, given back with it, and
@@ -50,6 +52,7 @@ pub(crate) struct Worker {
     pending: UnsafeCell<Option<Pending>>,
     flavour: Flavour,
     on_exception: OnException,
+    pulse: Option<Arc<Pulse>>,
     /// Parsed pseudo-variables by the script's strings. Touched only while attached, from this thread, never across a call.
     pub pvs: UnsafeCell<Literals<Pv>>,
     /// The same for texts with pseudo-variables.
@@ -99,6 +102,7 @@ pub(crate) struct Parts {
     pub drop_class: Object,
     pub flavour: Flavour,
     pub on_exception: OnException,
+    pub pulse: Option<Arc<Pulse>>,
 }
 
 impl Worker {
@@ -119,6 +123,7 @@ impl Worker {
             pending: UnsafeCell::new(None),
             flavour: parts.flavour,
             on_exception: parts.on_exception,
+            pulse: parts.pulse,
             pvs: UnsafeCell::new(Literals::new()),
             formats: UnsafeCell::new(Literals::new()),
             message_type: Some(parts.message_type),
@@ -235,16 +240,28 @@ impl Worker {
         self.depth.set(self.depth.get() + 1);
         let entered = Entered::new(context);
         let begin = Instant::now();
+        let pulse = self.pulse.as_ref().filter(|_| self.depth.get() == 1);
+        if let Some(pulse) = pulse {
+            pulse.begin(begin);
+        }
+        let may_await = ctx.may_await && self.depth.get() == 1 && self.engine.can_carry_on();
         let found = self.find(py, id, number);
-        let called = match &found {
+        let mut called = match &found {
             Ok(Some(found)) => self.call(py, found, event, context),
             Ok(None) | Err(_) => Called { result: Ok(None), message: None },
         };
+        if !may_await
+            && let Ok(Some(coroutine)) = &called.result
+            && is_coroutine(coroutine)
+        {
+            called.result = awaiting::drive(py, coroutine).map(Some);
+        }
+        // Before anything else runs Python code: nobody may interrupt the printing of a traceback.
+        let was_reported = pulse.is_some_and(|pulse| pulse.end(py));
         let ended = match found {
             Err(exception) => Ended::Raised(self.explain(py, &exception)),
             Ok(None) => Ended::Missing,
             Ok(Some(found)) => {
-                let may_await = ctx.may_await && self.depth.get() == 1 && self.engine.can_carry_on();
                 let ended = self.ended(py, called, may_await.then_some((id, number)));
                 let running = begin.elapsed().as_nanos() as u64;
                 let raised = matches!(ended, Ended::Raised(_));
@@ -257,6 +274,15 @@ impl Worker {
         self.depth.set(self.depth.get() - 1);
         self.counters.running.store(running_before, Relaxed);
         generation.set(generation_before);
+        if was_reported {
+            tracing::warn!(
+                call_id = %String::from_utf8_lossy(ctx.message.call_id()),
+                "callback {} of worker {} ended after {} ms",
+                self.core.callbacks.name(id),
+                self.counters.rank,
+                begin.elapsed().as_millis()
+            );
+        }
         self.conclude(ended, id, ctx)
     }
 
@@ -283,28 +309,21 @@ impl Worker {
         }
     }
 
-    /// What a call ended with. A coroutine is kept for its caller when it may await (then with the callback's id and loading), else
-    /// driven to its end.
+    /// What a call ended with. A coroutine that may await is kept for its caller, with the callback's id and loading.
     fn ended(&self, py: Attached<'_>, called: Called, may_await: Option<(CallbackId, u16)>) -> Ended {
         let Called { result, message } = called;
-        let ended = match result {
-            Ok(Some(value)) if is_coroutine(&value) => match may_await {
-                Some((id, number)) => {
-                    if let Some(message) = &message {
-                        // SAFETY: a message object; it is opened again on the parked context.
-                        unsafe { MessageObject::show(message.as_ptr(), null_mut()) };
-                    }
-                    // SAFETY: only this thread; no reference into it is held.
-                    unsafe { *self.pending.get() = Some(Pending { coroutine: value, message, id, number }) };
-                    return Ended::Outcome(RunOutcome::Awaits);
+        let ended = match (result, may_await) {
+            (Ok(Some(coroutine)), Some((id, number))) if is_coroutine(&coroutine) => {
+                if let Some(message) = &message {
+                    // SAFETY: a message object; it is opened again on the parked context.
+                    unsafe { MessageObject::show(message.as_ptr(), null_mut()) };
                 }
-                None => match awaiting::drive(py, &value) {
-                    Ok(value) => self.returned(py, Some(value)),
-                    Err(exception) => self.raised(py, exception),
-                },
-            },
-            Ok(value) => self.returned(py, value),
-            Err(exception) => self.raised(py, exception),
+                // SAFETY: only this thread; no reference into it is held.
+                unsafe { *self.pending.get() = Some(Pending { coroutine, message, id, number }) };
+                return Ended::Outcome(RunOutcome::Awaits);
+            }
+            (Ok(value), _) => self.returned(py, value),
+            (Err(exception), _) => self.raised(py, exception),
         };
         if let Some(message) = message {
             self.close_message(py, message);
@@ -327,14 +346,20 @@ impl Worker {
     }
 
     /// A step of a callback begins on the event loop: nested callbacks are nested, and what it arms belongs to its loading.
-    pub fn begin_step(&self, ctx: &RouteContext<'_>, id: CallbackId, number: u16) {
+    pub fn begin_step(&self, ctx: &RouteContext<'_>, id: CallbackId, number: u16, at: Instant) {
+        if let Some(pulse) = &self.pulse {
+            pulse.begin(at);
+        }
         self.depth.set(self.depth.get() + 1);
         self.counters.running.store(id.name + 1, Relaxed);
         ctx.worker.generation.set(number);
     }
 
     /// The step has ended.
-    pub fn end_step(&self, ctx: &RouteContext<'_>) {
+    pub fn end_step(&self, py: Attached<'_>, ctx: &RouteContext<'_>) {
+        if let Some(pulse) = &self.pulse {
+            pulse.end(py);
+        }
         ctx.worker.generation.set(0);
         self.counters.running.store(0, Relaxed);
         self.depth.set(self.depth.get() - 1);
@@ -434,6 +459,16 @@ impl Worker {
 
     fn raised(&self, py: Attached<'_>, exception: Exception) -> Ended {
         if !exception.is_exit(py) {
+            if self.is_nested()
+                && let Some(pulse) = &self.pulse
+                && let Ok(class) = overrun::timeout_class(py)
+                // SAFETY: a live class.
+                && unsafe { exception.is(py, class.as_ptr()) }
+            {
+                let explained = self.explain(py, &exception);
+                pulse.pass_on(py, &class);
+                return Ended::Raised(explained);
+            }
             return Ended::Raised(self.explain(py, &exception));
         }
         // SAFETY: a live type.
@@ -452,6 +487,9 @@ impl Worker {
                 "\n(this extension module needs modparam(\"app_python3\", \"interpreters\", \"shared\"), or an import at \
                  the top of the script, where it is found at start-up)",
             );
+        }
+        if overrun::is_timeout(py, exception) {
+            text.push_str("\n(it ran longer than exec_kill_ms)");
         }
         text
     }

@@ -61,6 +61,16 @@ pub fn python_settings(
     }
     s.reload_on_change =
         last(config, module, "reload_on_change").and_then(|p| p.value.as_int()).is_some_and(|n| n != 0);
+    for (name, slot) in [("exec_warn_ms", &mut s.exec_warn_ms), ("exec_kill_ms", &mut s.exec_kill_ms)] {
+        let Some(p) = last(config, module, name) else { continue };
+        match u64::try_from(p.value.as_int().unwrap_or(0)) {
+            Ok(ms) => *slot = ms,
+            Err(_) => {
+                let message = format!("{name} is negative; it is milliseconds, 0 is off");
+                found.push(config.diagnostic(Severity::Error, p.value_span, message));
+            }
+        }
+    }
     choice(config, module, "interpreters", &mut s.interpreters, found);
     choice(config, module, "on_exception", &mut s.on_exception, found);
     for (what, slot) in [("reply_route", &mut s.reply_callback), ("onsend_route", &mut s.onsend_callback)] {

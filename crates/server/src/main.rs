@@ -11,6 +11,7 @@
 
 mod assemble;
 mod banner;
+mod busy;
 mod cli;
 mod clock;
 mod ctl;

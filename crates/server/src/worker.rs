@@ -4,7 +4,8 @@
 //! worker   recvmmsg -> claim one -> proxy.receive -> ... -> sendmmsg
 //! timer    proxy.expire when something is due, at most every 10 ms; every second: Module::tick
 //! timer-2  proxy.expire while the timer is stuck in a failure route
-//! watch    every 10 ms while there is work: a worker in one message for 20 ms? send what it printed, hand on what it has read
+//! watch    every 10 ms while there is work: a worker in one message for 20 ms? send what it printed, hand on what it has read;
+//!          all workers of a socket in one message for a second? answer new requests 503
 //! ```
 
 use std::cell::RefCell;
@@ -25,6 +26,7 @@ use script::{
 use transaction::{Now, SocketId, Timestamp};
 use transport::udp::{Receiver, Sender, Socket};
 
+use crate::busy::{BusyCounters, Relief};
 use crate::clock;
 use crate::engine::Lazy;
 use crate::sleeper::Sleeper;
@@ -97,6 +99,8 @@ pub struct Counters {
     panics: Statistic,
     relieved: Statistic,
     taken_over: Statistic,
+    /// While all workers of a socket are stuck.
+    pub busy: BusyCounters,
     warned: AtomicU64,
 }
 
@@ -133,8 +137,25 @@ impl Counters {
                 "taken_over_datagrams",
                 "Datagrams handed from a stuck worker to another.",
             ),
+            busy: BusyCounters::new(core),
             warned: AtomicU64::new(0),
         }
+    }
+    /// So many datagrams were handled.
+    pub fn received(&self, datagrams: i64) {
+        self.received.add(datagrams);
+    }
+    /// A defect in this server cost a message.
+    pub fn panicked(&self, datagram: &[u8]) {
+        self.panics.inc();
+        let call_id = call_id(datagram);
+        tracing::error!(
+            target: "server",
+            severity = -4,
+            call_id = %call_id,
+            "a defect in trunkline: {}; this message is given up, please report it",
+            last_panic()
+        );
     }
 }
 
@@ -312,6 +333,7 @@ pub fn run_standby(
 pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
     let mut out = Out::new();
     let mut seen: Vec<(Option<u64>, u32)> = vec![(None, 0); shared.stations.len()];
+    let mut relief = Relief::new(shared.sockets.len());
     let mut quiet = 0;
     let nobody_works = || {
         let carriers = shared.carriers.lock().unwrap_or_else(|e| e.into_inner());
@@ -357,6 +379,7 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
             out.flush(shared, &station.outbox);
             shared.orphans.add(orphans);
         }
+        relief.look(shared, &seen, &mut out);
         // Also again for those woken a tick ago that did not come: a wake-up is a datagram and may be lost.
         let mut waiting = shared.orphans.len();
         for station in shared.stations.iter().filter(|s| s.is_waiting()) {
@@ -456,6 +479,7 @@ impl<'a> Side<'a> {
     }
 
     fn handle(&self, now: Now, inbound: Inbound, datagram: &[u8]) {
+        self.station.take_in_hand(datagram);
         self.station.step();
         self.state.message_number.set(self.state.message_number.get().wrapping_add(1));
         self.guarded(Some(datagram), || {
@@ -480,31 +504,24 @@ impl<'a> Side<'a> {
         if catch_unwind(AssertUnwindSafe(f)).is_ok() {
             return;
         }
-        self.shared.counters.panics.inc();
-        let call_id = datagram.map(call_id).unwrap_or_default();
-        tracing::error!(
-            target: "server",
-            severity = -4,
-            call_id = %call_id,
-            "a defect in trunkline: {}; this message is given up, please report it",
-            last_panic()
-        );
+        self.shared.counters.panicked(datagram.unwrap_or_default());
     }
 }
 
 /// A worker's sending side.
-struct Out {
+pub struct Out {
     sender: Sender,
     batch: Batch,
 }
 
 impl Out {
-    fn new() -> Out {
+    /// Empty.
+    pub fn new() -> Out {
         Out { sender: Sender::new(64), batch: Batch::default() }
     }
 
     /// Sends what an outbox holds.
-    fn flush(&mut self, shared: &Shared, outbox: &Outbox) {
+    pub fn flush(&mut self, shared: &Shared, outbox: &Outbox) {
         outbox.take(&mut self.batch);
         let batch = &self.batch;
         if batch.items.is_empty() {

@@ -23,7 +23,10 @@ class Handler:
             KSR.pv.sets('$du', 'sip:127.0.0.1:9')
             KSR.tm.t_relay()
             return 1
-        KSR.sl.send_reply(200, 'OK')
+        if msg.Method != 'ACK':
+            KSR.sl.send_reply(200, 'OK')
+        return 1
+    def ksr_reply_route(self, msg):
         return 1
     def ksr_failure(self, msg):
         if KSR.pv.get('$ci') == 'stuck':
@@ -95,4 +98,52 @@ fn timers_fire_while_a_failure_route_is_stuck() {
     drop(pipe);
     assert_eq!(phone.reply(), (408, "stuck".into()));
     assert_eq!(server.end().0, 0);
+}
+
+#[test]
+fn with_all_workers_stuck_new_requests_are_told_so() {
+    let server = Server::start("children=2", SCRIPT);
+    let phone = server.phone();
+    phone.send("INVITE", "call");
+    assert_eq!(phone.reply(), (100, "call".into()));
+    phone.send("INFO", "stuck-1");
+    phone.send("INFO", "stuck-2");
+    phone.send("OPTIONS", "new-1");
+    let refused = common::text(&phone.receive());
+    assert!(refused.starts_with("SIP/2.0 503 Service Unavailable\r\n"), "{refused}");
+    assert!(refused.contains("\r\nRetry-After: 10\r\n") && refused.contains("Call-ID: new-1"), "{refused}");
+
+    // A transaction answers as ever.
+    phone.send("INVITE", "call");
+    assert_eq!(phone.reply(), (100, "call".into()));
+    // The answer to these is still to come, or there is none.
+    phone.send("INFO", "stuck-1");
+    phone.send("ACK", "ack");
+    let reply = format!(
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKours\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKtheirs\r\n\
+         From: <sip:a@example.com>;tag=1\r\nTo: <sip:a@example.com>;tag=2\r\nCall-ID: queued\r\nCSeq: 1 OPTIONS\r\n\
+         Content-Length: 0\r\n\r\n",
+        server.address,
+        phone.address()
+    );
+    phone.send_raw(reply.as_bytes());
+    phone.send("OPTIONS", "new-2");
+    assert_eq!(phone.reply(), (503, "new-2".into()));
+    assert_eq!(server.statistic("busy_rejected"), 2);
+    assert_eq!(server.statistic("busy_kept"), 2, "the ACK and the reply");
+    assert!(server.ctl(&["core.uptime"]).status.success());
+    assert_eq!(server.calls("ksr_reply_route"), 0);
+
+    release(&server);
+    let answers: BTreeSet<(u16, String)> = (0..3).map(|_| phone.reply()).collect();
+    let wanted = ["queued", "stuck-1", "stuck-2"].map(|id| (200, id.to_owned()));
+    assert_eq!(answers, BTreeSet::from(wanted));
+    phone.send("OPTIONS", "after");
+    assert_eq!(phone.reply(), (200, "after".into()));
+    assert_eq!(server.calls("ksr_reply_route"), 1);
+    assert_eq!(server.calls("ksr_request_route"), 5, "INVITE, two INFO, the ACK, the last OPTIONS");
+    let (code, log) = server.end();
+    assert_eq!(code, 0);
+    assert_eq!(log.matches("new requests are answered 503").count(), 1, "{log}");
+    assert_eq!(log.matches("requests are routed again").count(), 1, "{log}");
 }

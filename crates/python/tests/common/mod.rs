@@ -201,10 +201,10 @@ impl Gate {
 }
 
 /// Where two threads meet. Who has waited in vain is gone again.
-struct Meeting(Mutex<u32>, Condvar);
-static MEETING: Meeting = Meeting(Mutex::new(0), Condvar::new());
+pub struct Meeting(Mutex<u32>, Condvar);
+pub static MEETING: Meeting = Meeting(Mutex::new(0), Condvar::new());
 impl Meeting {
-    fn wait(&self, patience: Duration) -> bool {
+    pub fn wait(&self, patience: Duration) -> bool {
         let mut here = self.0.lock().expect("meeting");
         *here += 1;
         if *here == 2 {

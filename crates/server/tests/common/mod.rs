@@ -242,6 +242,9 @@ pub struct Phone {
 }
 
 impl Phone {
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("address")
+    }
     pub fn send(&self, method: &str, call_id: &str) {
         let local = self.socket.local_addr().expect("address");
         let text = format!(

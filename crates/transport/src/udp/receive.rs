@@ -67,6 +67,15 @@ impl Receiver {
     /// Blocks until a datagram is there, [`Socket::wake`], [`Socket::close_reading`] or the read timeout; what else waits comes along.
     /// Empty for the last three. When somebody still holds the arrivals before, new memory is taken instead of waiting for them.
     pub fn receive(&mut self, socket: &Socket) -> io::Result<&Arc<Arrivals>> {
+        self.read(socket, true)
+    }
+
+    /// As [`Receiver::receive`], but does not wait: empty when nothing is there.
+    pub fn receive_waiting(&mut self, socket: &Socket) -> io::Result<&Arc<Arrivals>> {
+        self.read(socket, false)
+    }
+
+    fn read(&mut self, socket: &Socket, wait: bool) -> io::Result<&Arc<Arrivals>> {
         if Arc::get_mut(&mut self.arrivals).is_none() {
             self.arrivals = Arc::new(arrivals(self.slots));
         }
@@ -75,7 +84,7 @@ impl Receiver {
         };
         a.local = socket.local();
         a.wildcard = socket.is_wildcard();
-        match a.ring.receive(socket.fd()) {
+        match a.ring.receive(socket.fd(), wait) {
             // A wake-up arrives as one datagram without bytes or, once reading is closed, without a sender: callers skip both.
             Ok(_) => {}
             Err(e)
@@ -126,6 +135,18 @@ mod tests {
         assert_eq!(rest.len(), 1);
         assert_eq!(rest.datagram(0).unwrap().2, b"eee");
         assert!(rest.datagram(1).is_none(), "the first read's datagrams are gone");
+    }
+
+    #[test]
+    fn who_does_not_wait_takes_what_is_there() {
+        let s = socket("127.0.0.1:0");
+        let mut r = Receiver::new(4);
+        assert!(r.receive_waiting(&s).unwrap().is_empty());
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.send_to(b"a", s.local()).unwrap();
+        peer.send_to(b"b", s.local()).unwrap();
+        assert_eq!(r.receive_waiting(&s).unwrap().len(), 2);
+        assert!(r.receive_waiting(&s).unwrap().is_empty());
     }
 
     #[test]

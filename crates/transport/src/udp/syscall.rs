@@ -65,8 +65,8 @@ impl ReceiveRing {
         ReceiveRing { arena, stride, slot, names, controls, _vectors: vectors, headers, filled: 0 }
     }
 
-    /// Blocks until at least one datagram is there (or the socket's timeout), then takes what else is waiting.
-    pub(super) fn receive(&mut self, fd: RawFd) -> io::Result<usize> {
+    /// Takes what is waiting; with `wait` it blocks until at least one datagram is there (or the socket's timeout).
+    pub(super) fn receive(&mut self, fd: RawFd, wait: bool) -> io::Result<usize> {
         for h in self.headers.iter_mut().take(self.filled) {
             h.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
             h.msg_hdr.msg_controllen = CONTROL;
@@ -80,7 +80,7 @@ impl ReceiveRing {
                 fd,
                 self.headers.as_mut_ptr(),
                 self.headers.len() as u32,
-                libc::MSG_WAITFORONE as _,
+                (if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT }) as _,
                 ptr::null_mut(),
             )
         };
