@@ -6,6 +6,7 @@
 //! assemble  loadmodule, modparam          station   what others may take of a stuck worker
 //! listen    listen -> sockets             rpc, ctl  JSON-RPC 2.0 over a Unix socket
 //! engine    the script engine             log       Kamailio-like log lines
+//! metrics   Prometheus text
 //! ```
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ mod engine;
 mod generate;
 mod listen;
 mod log;
+mod metrics;
 mod privileges;
 mod reload;
 mod rpc;
