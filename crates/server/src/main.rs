@@ -64,6 +64,7 @@ fn main() -> ExitCode {
         Some(Command::Check(args)) => run_or_check(&args, true),
         Some(Command::Ctl(args)) => ctl::client::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Stubs) => generate::stubs(),
         Some(Command::Version) => version(false),
         None => run_or_check(&cli.run, false),
     }
