@@ -169,6 +169,7 @@ fn all_counters_and_each_callback_of_each_worker() {
     assert_eq!(page.of("trunkline_callback_exceptions_total", "ksr_request_route"), 1.0);
     let spent = page.of("trunkline_callback_script_seconds_total", "ksr_request_route");
     assert!(spent > 0.0 && spent < 5.0, "seconds: {spent}");
+    server.ran(&[("ksr_request_route", 5)]);
     // Not run, and there all the same, for each worker.
     for worker in ["1", "2"] {
         let labels = [("callback", "ksr_reply_route"), ("worker", worker)];

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::Value as Json;
+use testkit::proof::{Calls, Times, callbacks_ran};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -202,12 +203,18 @@ impl Server {
         binary().args(["ctl", "--ctl", &self.control.display().to_string()]).args(args).output().expect("ctl")
     }
 
-    /// How often a callback ran, by `kemi.callbacks`.
-    pub fn calls(&self, callback: &str) -> i64 {
+    /// Panics unless the script's callbacks ran as the messages demand since the start, and no others.
+    pub fn ran(&self, demanded: &[(&str, u64)]) {
+        let demanded: Vec<_> = demanded.iter().map(|(name, n)| (*name, Times::Exactly(*n))).collect();
+        callbacks_ran("callbacks", &demanded, &Calls::new(), || self.calls());
+    }
+
+    /// How often each callback ran.
+    pub fn calls(&self) -> Calls {
         let answer = self.ask("kemi.callbacks", serde_json::json!([]));
-        let rows = answer["callbacks"].as_array().cloned().unwrap_or_default();
-        let row = rows.iter().find(|r| r["name"] == callback);
-        row.and_then(|r| r["calls"].as_i64()).unwrap_or(0)
+        let rows = answer["callbacks"].as_array().unwrap_or_else(|| panic!("a list: {answer}"));
+        let text = |row: &Json| row["name"].as_str().map(str::to_owned);
+        rows.iter().filter_map(|row| Some((text(row)?, row["calls"].as_u64()?))).collect()
     }
 
     pub fn phone(&self) -> Phone {
