@@ -20,6 +20,7 @@ const KINDS: &[(&str, u32)] = &[
     ("silent", 2),
     ("sleep", 4),
     ("socket", 4),
+    ("await", 6),
     ("log", 2),
     ("threads", 4),
     ("exec", 6),

@@ -127,6 +127,10 @@ class Handler:
             peer.sendall(b"select 1")
             self.ok(peer.recv(100).decode())
 
+    async def do_await(self, msg):
+        await asyncio.sleep(0.02)
+        self.ok()
+
     def do_log(self, msg):
         for n in range(100):
             KSR.info("line %d of a storm\n" % n)
