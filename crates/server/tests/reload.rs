@@ -205,7 +205,7 @@ fn under_load_no_request_is_lost() {
         load.join().expect("load")
     });
     assert!(phrases.contains("SIP/2.0 200 V1 first") && phrases.len() > 2, "{phrases:?}");
-    server.ran(&[("ksr_request_route", number as u64)]);
+    server.ran(&[("ksr_request_route", number)]);
     assert_eq!(phrase(&server, "last"), format!("V{} first", 1 + RELOADS));
 }
 
