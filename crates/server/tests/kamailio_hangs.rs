@@ -264,3 +264,21 @@ fn a_callback_inside_of_a_callback_of_a_callback() {
     ]);
     assert_eq!(server.end().0, 0);
 }
+
+#[test]
+fn a_recursion_without_end_is_an_exception_whatever_limit_the_script_sets() {
+    // Through Python alone, through a function of C, and in a thread of the script.
+    let top = "import sys, threading\nsys.setrecursionlimit(10 ** 6)\n\
+               def python(n):\n    return python(n + 1)\n\
+               def through_c(n):\n    return sorted([1], key=through_c)\n\
+               class Shown:\n    def __repr__(self):\n        return repr([self]) + ''\n\
+               def all_of_them():\n    deep = 0\n    for f in (lambda: python(0), lambda: through_c(0), lambda: repr(Shown())):\n        \
+               try:\n            f()\n        except RecursionError:\n            deep += 1\n    return deep\n\
+               IN_THREAD = []";
+    let route = "t = threading.Thread(target=lambda: IN_THREAD.append(all_of_them()))\nt.start()\nt.join()\n\
+                 KSR.sl.send_reply(200, '%d %d' % (all_of_them(), IN_THREAD.pop()))";
+    let server = Server::start_with("children=1", &script(top, route, ""), &THREADS);
+    assert_eq!(asked(&server, "deep"), "200 3 3");
+    assert!(server.banner.contains("sys.setrecursionlimit(1000000) at"), "{}", server.banner);
+    server.ran(&[("ksr_request_route", 1)]);
+}
