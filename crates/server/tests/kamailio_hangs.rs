@@ -282,3 +282,15 @@ fn a_recursion_without_end_is_an_exception_whatever_limit_the_script_sets() {
     assert!(server.banner.contains("sys.setrecursionlimit(1000000) at"), "{}", server.banner);
     server.ran(&[("ksr_request_route", 1)]);
 }
+
+#[test]
+fn memory_that_is_not_there_is_an_exception() {
+    let route = "if msg.Method == 'INFO':\n    bytearray(1 << 60)\nKSR.sl.send_reply(200, 'OK')";
+    let server = Server::start("children=1", &script("", route, ""));
+    let phone = server.phone();
+    phone.send("INFO", "much");
+    assert_eq!(phone.reply(), (500, "much".into()));
+    server.logged("MemoryError");
+    assert_eq!(asked(&server, "after"), "200 OK");
+    server.ran(&[("ksr_request_route", 2)]);
+}
