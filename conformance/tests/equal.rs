@@ -20,7 +20,12 @@ fn messages_are_equal_to_kamailio() {
     for scenario in scenarios::chosen() {
         let name = scenario.name;
         let (ours, theirs) = std::thread::scope(|both| {
-            let ours = both.spawn(|| sorted(scenario.play(&scenario.start(Kind::Trunkline))));
+            let ours = both.spawn(|| {
+                let subject = scenario.start(Kind::Trunkline);
+                let transcript = scenario.play(&subject);
+                subject.ran(name, &transcript.callbacks);
+                sorted(transcript)
+            });
             let theirs = sorted(scenario.play(&scenario.start(Kind::Kamailio)));
             (ours.join().expect("the scenario with Trunkline"), theirs)
         });

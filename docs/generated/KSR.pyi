@@ -4,9 +4,10 @@ Made by `make generate` from the declarations; do not edit.
 Texts may hold any bytes: those that are no UTF-8 come and go as surrogate escapes.
 """
 
-from typing import Dict, List, Union
+from typing import Any, Dict, List, Union
 
-Xval = Union[int, str, None]
+# int, str or None, as the variable decides. Any, so that a script need not check what it knows of its own variables.
+Xval = Any
 
 def add_local_rport() -> bool:
     r"""Asks for `rport` in our own Via."""

@@ -123,6 +123,7 @@ pub(super) fn cancel_before_provisional(subject: &Subject) -> Transcript {
     let gone = s.peer("alice").expect("487");
     let ack = ack_negative(alice, "bob", "cancel2", &gone);
     s.peer("alice").send(&ack);
+    s.ran("ksr_failure", 1);
     s.end()
 }
 

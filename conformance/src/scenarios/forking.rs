@@ -23,6 +23,8 @@ pub(super) fn busy_to_mailbox(subject: &Subject) -> Transcript {
     s.request("alice", &text);
     s.peer("mailbox").expect("ACK");
     s.ran("ksr_failure", 1);
+    // The failure route relays without arming the branch route again.
+    s.ran("ksr_branch", 1);
     s.end()
 }
 

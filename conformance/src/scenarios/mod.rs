@@ -10,6 +10,8 @@ mod stage;
 
 use std::time::Duration;
 
+use testkit::proof::Times;
+
 use crate::subject::{Kind, Setup, Subject};
 
 /// What a scenario saw.
@@ -17,7 +19,7 @@ pub struct Transcript {
     /// Normalised messages by user agent.
     pub received: Vec<(&'static str, Vec<String>)>,
     /// Callbacks that the scenario's messages demand, with their number of calls.
-    pub callbacks: Vec<(&'static str, u64)>,
+    pub callbacks: Vec<(&'static str, Times)>,
 }
 
 /// A scenario.

@@ -196,6 +196,7 @@ pub(super) fn register_path(subject: &Subject) -> Transcript {
     s.request("bob", &text);
     s.peer("bob").expect("SIP/2.0");
     s.peer("bob").settle(SHORT);
+    s.ran("ksr_failure", 1);
     s.end()
 }
 

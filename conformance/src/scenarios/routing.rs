@@ -121,6 +121,9 @@ pub(super) fn spiral(subject: &Subject) -> Transcript {
     s.reply("bob", &bye.reply("200 OK", "", ""));
     s.peer("alice").expect("200 OK");
     s.ran("ksr_branch", 2);
+    // Everything passes twice, and the server's own 100 once.
+    s.ran("ksr_onreply", 5);
+    s.ran("ksr_onsend_route", 6);
     s.end()
 }
 
@@ -139,6 +142,8 @@ pub(super) fn stateless(subject: &Subject) -> Transcript {
     s.peer("alice").expect("180");
     s.reply("bob", &message.reply("200 OK", "t-bob", "X-More: 1\n"));
     s.peer("alice").expect("200 OK");
+    // The same message twice.
+    s.ran("ksr_onsend_route", 2);
     s.end()
 }
 

@@ -1,6 +1,9 @@
 //! The agents of a scenario and the messages they have in common.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+
+use testkit::proof::Times;
 
 use super::Transcript;
 use crate::normalise;
@@ -13,13 +16,22 @@ pub(super) struct Stage {
     peers: Vec<Peer>,
     requests: u64,
     replies: u64,
+    /// Replies to INVITEs, by the branch they answer.
+    answered: Vec<String>,
     others: Vec<(&'static str, u64)>,
 }
 
 impl Stage {
     pub(super) fn new(subject: &Subject, names: &[&'static str]) -> Stage {
         let peers = names.iter().map(|n| Peer::new(n, subject.address)).collect();
-        Stage { servers: subject.sockets.clone(), peers, requests: 0, replies: 0, others: Vec::new() }
+        Stage {
+            servers: subject.sockets.clone(),
+            peers,
+            requests: 0,
+            replies: 0,
+            answered: Vec::new(),
+            others: Vec::new(),
+        }
     }
     /// One more user agent, talking to the server's socket of this number.
     pub(super) fn join(&mut self, name: &'static str, socket: usize) {
@@ -52,9 +64,13 @@ impl Stage {
     /// Sends a reply that the script is to see.
     pub(super) fn reply(&mut self, from: &str, text: &str) {
         self.replies += 1;
+        let reply = Received(text.to_owned());
+        if reply.header("CSeq").ends_with("INVITE") {
+            self.answered.push(branch(&reply).to_owned());
+        }
         self.peer(from).send(text);
     }
-    /// Callbacks beyond the request and reply routes.
+    /// How often a callback is to run, where [`Stage::demanded`] cannot tell by the messages.
     pub(super) fn ran(&mut self, callback: &'static str, times: u64) {
         self.others.push((callback, times));
     }
@@ -72,9 +88,40 @@ impl Stage {
             .iter()
             .map(|p| (p.name, p.received.iter().map(|m| normalise::message(m, &roles)).collect()))
             .collect();
-        let mut callbacks = vec![("ksr_request_route", self.requests), ("ksr_reply_route", self.replies)];
-        callbacks.extend(self.others);
-        Transcript { received, callbacks }
+        Transcript { received, callbacks: self.demanded() }
+    }
+    /// The callbacks that the messages demand: the request and reply routes by what was sent here, the others by what arrived and was
+    /// answered. INVITEs outside a dialog have a branch and an onreply route (`config/route.py`); every request passes the onsend route
+    /// but CANCELs and the ACKs of failures, which the server makes by itself.
+    fn demanded(&self) -> Vec<(&'static str, Times)> {
+        let mut seen = BTreeSet::new();
+        let arrived: Vec<Received> = self
+            .peers
+            .iter()
+            .flat_map(|p| p.received.iter().map(move |text| (p.name, text)))
+            .filter(|(_, text)| !text.starts_with("SIP/2.0 "))
+            .filter(|row| seen.insert(*row))
+            .map(|(_, text)| Received(text.clone()))
+            .collect();
+        let of = |method: &'static str| arrived.iter().filter(move |r| r.first_line().starts_with(method));
+        let invited: BTreeSet<&str> = of("INVITE ").map(branch).collect();
+        let first: BTreeSet<&str> =
+            of("INVITE ").filter(|r| !r.header("To").contains(";tag=")).map(branch).collect();
+        let own = of("CANCEL ").count() + of("ACK ").filter(|r| invited.contains(branch(r))).count();
+        let onreply = self.answered.iter().filter(|b| first.contains(b.as_str())).count();
+        let mut all = vec![
+            ("ksr_request_route", self.requests),
+            ("ksr_reply_route", self.replies),
+            ("ksr_onsend_route", (arrived.len() - own) as u64),
+            ("ksr_branch", first.len() as u64),
+            ("ksr_onreply", onreply as u64),
+            ("ksr_failure", 0),
+        ];
+        for (name, times) in &self.others {
+            all.retain(|(other, _)| other != name);
+            all.push((name, *times));
+        }
+        all.into_iter().map(|(name, n)| (name, Times::Exactly(n))).collect()
     }
     pub(super) fn register(&mut self, who: &str, user: &str, contact_extra: &str) {
         self.register_as(who, user, contact_extra, 1);
@@ -145,4 +192,10 @@ pub(super) fn in_dialog(at: SocketAddr, method: &str, cseq: u32, call: &str, ok:
          From: \"Alice\" <sip:alice@conformance.test>;tag=t-alice\nTo: {}\nCall-ID: {call}\nCSeq: {cseq} {method}\nContent-Length: 0\n\n",
         ok.header("To")
     )
+}
+
+/// The branch parameter of the topmost Via.
+fn branch(message: &Received) -> &str {
+    let via = message.all("Via").first().copied().unwrap_or_default();
+    via.split(';').find_map(|p| p.trim().strip_prefix("branch=")).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use message::Method;
+use script::statistics::Kind;
 use script::{Statistic, Statistics};
 use transaction::Counts;
 
@@ -107,6 +108,8 @@ pub(crate) fn register_gauges(statistics: &Statistics, shards: &Arc<Shards>) {
     ];
     for (name, doc, number) in rows {
         let shards = shards.clone();
-        statistics.gauge("tmx", name, doc, Box::new(move || number(&shards.counts()) as i64));
+        let live = ["inuse_transactions", "active_transactions", "waiting_transactions"].contains(&name);
+        let kind = if live { Kind::Level } else { Kind::Counter };
+        statistics.computed("tmx", name, doc, kind, Box::new(move || number(&shards.counts()) as i64));
     }
 }

@@ -367,7 +367,12 @@ fn unknown(
             }
         })
     } else {
-        nearest(u.object, all().map(|f| f.object)).map(|object| format!("nearest: KSR.{object}"))
+        nearest(u.object, all().map(|f| f.object)).map(|object| {
+            match nearest(u.name, all().filter(|f| f.object == object).map(|f| f.name)) {
+                Some(name) => format!("nearest: KSR.{object}.{name}"),
+                None => format!("nearest: KSR.{object}"),
+            }
+        })
     };
     Some((format!("there is no {path}"), hint.unwrap_or_default()))
 }

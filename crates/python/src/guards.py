@@ -1,4 +1,5 @@
-"""What a script may not do to the server it runs in: start threads that threads_mode holds, fork, end the process, take signals.
+"""What a script may not do to the server it runs in: start threads that threads_mode holds, fork, end the
+process, take signals, recurse beyond the end of a stack.
 
 Installed once per interpreter, before the script is imported. `native` has the server's side: `started(name, place, held)` gives the
 number of a thread, `ended(number)`, `log(level, text)`, `holds()` says whether threads of the script are held (threads_mode 0).
@@ -235,6 +236,30 @@ def replace_signals():
     signal.setitimer = no_timer("signal.setitimer()", (0.0, 0.0))
 
 
+# Levels that the stacks of workers and of the script's threads have room for.
+DEEPEST = 10000
+STACK = 64 << 20
+
+
+def replace_recursion_limit():
+    setrecursionlimit = sys.setrecursionlimit
+    told = []
+
+    def limited(limit):
+        if isinstance(limit, int) and limit > DEEPEST:
+            if not told:
+                told.append(limit)
+                Installed.native.log(
+                    "warning",
+                    "sys.setrecursionlimit(%d) at %s: it is %d, deeper ones could end the server" % (limit, place(), DEEPEST),
+                )
+            limit = DEEPEST
+        return setrecursionlimit(limit)
+
+    sys.setrecursionlimit = limited
+    threading.stack_size(STACK)
+
+
 def install(native):
     first = Installed.native is None
     Installed.native = Installed.native or native
@@ -242,3 +267,4 @@ def install(native):
         replace_threads()
         replace_process()
         replace_signals()
+        replace_recursion_limit()

@@ -289,6 +289,15 @@ impl Worker {
     /// How a call ended, with its log line.
     fn conclude(&self, ended: Ended, id: CallbackId, ctx: &RouteContext<'_>) -> RunOutcome {
         match ended {
+            Ended::Outcome(RunOutcome::Exit) => {
+                // Without a reply before it the peer hears nothing: who looks for the reason finds it here.
+                tracing::debug!(
+                    call_id = %String::from_utf8_lossy(ctx.message.call_id()),
+                    "callback {} ended itself by sys.exit() or KSR.x.exit()",
+                    self.core.callbacks.name(id),
+                );
+                RunOutcome::Exit
+            }
             Ended::Outcome(outcome) => outcome,
             Ended::Missing => RunOutcome::Missing,
             Ended::Raised(traceback) => {

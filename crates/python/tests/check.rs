@@ -69,9 +69,9 @@ def mod_init(): return H()
         ":7:19: KSR.t.two: a must be an int, got str",
         ":7:43: KSR.t.length: text must be a str, got int",
         ":8:9: KSR.async.one is in module async, which is not loaded (add loadmodule \"async.so\")",
-        ":9:9: there is no KSR.async_.one (nearest: KSR.async)",
+        ":9:9: there is no KSR.async_.one (nearest: KSR.async.one)",
         ":10:9: there is no KSR.async.two",
-        ":11:20: there is no KSR.px.get (nearest: KSR.pv)",
+        ":11:20: there is no KSR.px.get (nearest: KSR.pv.get)",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {

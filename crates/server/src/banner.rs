@@ -51,6 +51,26 @@ pub fn text(core: &Core, facts: &Facts<'_>) -> String {
     out
 }
 
+/// A row of names, broken where it grows long.
+pub fn row(title: &str, names: &[String]) -> String {
+    const WIDTH: usize = 110;
+    let mut out = format!("  {title:14}");
+    let mut length = 0;
+    for name in names {
+        if length > 0 && length + name.len() > WIDTH {
+            out.push_str(&format!("\n  {:14}", ""));
+            length = 0;
+        }
+        out.push(' ');
+        out.push_str(name);
+        length += name.len() + 1;
+    }
+    if names.is_empty() {
+        out.push_str(" none");
+    }
+    out
+}
+
 /// How to register a phone, where the configuration has a registrar.
 fn phone_hint(core: &Core, modules: &[&str]) -> Option<String> {
     if !modules.contains(&"registrar") {

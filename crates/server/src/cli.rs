@@ -39,6 +39,8 @@ pub enum Command {
     /// Prints the reference pages made from the declarations: KSR functions, parameters, commands, stubs.
     #[command(visible_alias = "docs")]
     Generate(GenerateArgs),
+    /// Prints KSR.pyi: what scripts can call, for editors, mypy and pyright. `trunkline stubs > KSR.pyi` beside the script.
+    Stubs,
     /// Prints the version.
     Version,
 }

@@ -14,6 +14,10 @@ use script::{
 const PYTHON: [(&str, python::Flavour); 2] =
     [("app_python3", python::Flavour::Handler), ("app_python3s", python::Flavour::Functions)];
 
+/// Stack of the threads that run the script. Memory is taken as it is used. Python 3.13 needs up to 2.5 KB for a level of a recursion
+/// that passes through C, and the guards allow a script 10,000 levels: it must meet `RecursionError` before the end of the stack.
+pub const STACK: usize = 64 << 20;
+
 /// Settings of the Python engine; `None` when a finding says why there are none.
 pub fn python_settings(
     config: &Config,

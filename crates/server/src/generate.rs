@@ -43,6 +43,19 @@ pub fn run(args: &GenerateArgs) -> ExitCode {
     }
 }
 
+/// `trunkline stubs`.
+pub fn stubs() -> ExitCode {
+    say::out(printers::stubs(&registry()).trim_end());
+    ExitCode::SUCCESS
+}
+
+/// All modules there are.
+fn registry() -> Registry {
+    let mut all: Vec<std::sync::Arc<dyn script::Module>> = vec![std::sync::Arc::new(ServerModule::default())];
+    all.extend(modules::names().filter_map(modules::create).map(std::sync::Arc::from));
+    Registry::new(all)
+}
+
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
@@ -51,9 +64,7 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn pages() -> Vec<(String, String)> {
-    let mut all: Vec<std::sync::Arc<dyn script::Module>> = vec![std::sync::Arc::new(ServerModule::default())];
-    all.extend(modules::names().filter_map(modules::create).map(std::sync::Arc::from));
-    let registry = Registry::new(all);
+    let registry = registry();
     let mut pages = vec![
         ("rpc.md".to_owned(), rpc_page(&registry)),
         ("core-parameters.md".to_owned(), core_page()),

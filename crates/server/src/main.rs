@@ -6,6 +6,7 @@
 //! assemble  loadmodule, modparam          station   what others may take of a stuck worker
 //! listen    listen -> sockets             rpc, ctl  JSON-RPC 2.0 over a Unix socket
 //! engine    the script engine             log       Kamailio-like log lines
+//! metrics   Prometheus text
 //! ```
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod engine;
 mod generate;
 mod listen;
 mod log;
+mod metrics;
 mod privileges;
 mod reload;
 mod rpc;
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Some(Command::Check(args)) => run_or_check(&args, true),
         Some(Command::Ctl(args)) => ctl::client::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Stubs) => generate::stubs(),
         Some(Command::Version) => version(false),
         None => run_or_check(&cli.run, false),
     }

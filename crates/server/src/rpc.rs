@@ -256,6 +256,11 @@ const COMMANDS: &[RpcCommand] = &[
         },
     },
     RpcCommand {
+        name: "stats.prometheus",
+        doc: "All counters, and those of each callback and worker, as Prometheus reads them (text format 0.0.4).",
+        call: |m, core, _, _| Ok(json!(crate::metrics::text(core, running(m)?.engine.as_ref()))),
+    },
+    RpcCommand {
         name: "kemi.engine",
         doc: "The script engine: which one routes, its version, script and interpreters.",
         call: |m, _, _, _| Ok(running(m)?.engine.rpc_engine()),

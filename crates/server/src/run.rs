@@ -86,7 +86,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         let station = Arc::new(Station::new(name.clone(), None));
         carriers.push(station.clone());
         drop(carriers);
-        let builder = std::thread::Builder::new().name(name).stack_size(8 << 20);
+        let builder = std::thread::Builder::new().name(name).stack_size(engine::STACK);
         let spawned = builder.spawn(move || worker::run_carrier(&shared, &station, carrier));
         spawned.map(drop).map_err(|e| format!("no thread for the event loop of the script: {e}"))
     }));
@@ -118,7 +118,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
             // On a thread of its own: a script that takes long to load must not keep SIGTERM waiting.
             SIGHUP => {
                 let reloader = reloader.clone();
-                let reload = std::thread::Builder::new().name("reload".into());
+                let reload = std::thread::Builder::new().name("reload".into()).stack_size(engine::STACK);
                 if let Err(e) = reload.spawn(move || reloader.reload()) {
                     tracing::error!(target: "server", "SIGHUP: no thread for the reload: {e}");
                 }
@@ -190,7 +190,7 @@ impl Threads {
             let index = rows.len();
             let (shared, station, engine) = (shared.clone(), station.clone(), engine.clone());
             let (ready, end) = (ready.clone(), end.clone());
-            let builder = std::thread::Builder::new().name(station.name.clone()).stack_size(8 << 20);
+            let builder = std::thread::Builder::new().name(station.name.clone()).stack_size(engine::STACK);
             let spawned = match station.socket {
                 Some(socket) => {
                     child = if last_socket == Some(socket) { child + 1 } else { 0 };

@@ -11,7 +11,7 @@ use transport::udp::Socket;
 use crate::cli::RunArgs;
 use crate::listen::Wanted;
 use crate::rpc::ServerModule;
-use crate::{assemble, clock, engine, listen, log, run, say, settings};
+use crate::{assemble, banner, clock, engine, listen, log, run, say, settings};
 
 /// Everything that was read and checked.
 pub struct Prepared {
@@ -31,20 +31,18 @@ pub struct Prepared {
 pub fn check(args: &RunArgs) -> ExitCode {
     let mut found = Vec::new();
     let prepared = prepare(args, false, &mut found);
-    let mut callbacks = String::new();
-    if let Some(p) = &prepared
-        && let Some(report) = engine::check_script(&p.script, &p.core.registry, Severity::Error, &mut found)
-    {
-        callbacks = report.callbacks.join(" ");
-    }
+    let report = prepared
+        .as_ref()
+        .and_then(|p| engine::check_script(&p.script, &p.core.registry, Severity::Error, &mut found));
     let errors = print(&found);
     if errors > 0 || prepared.is_none() {
         return ExitCode::FAILURE;
     }
-    say::out(format_args!(
-        "{}: configuration and script are fine; callbacks: {callbacks}",
-        args.file.display()
-    ));
+    say::out(format_args!("{}: configuration and script are fine", args.file.display()));
+    if let Some(report) = report {
+        say::out(banner::row("callbacks", &report.callbacks));
+        say::out(banner::row("KSR functions", &report.functions));
+    }
     ExitCode::SUCCESS
 }
 

@@ -108,10 +108,11 @@ impl Counters {
     /// Registers them.
     pub fn new(core: &Core) -> Counters {
         let s = &core.statistics;
-        s.gauge(
+        s.computed(
             "server",
             "log_lines_dropped",
             "Log lines lost because the log was read too slowly.",
+            script::statistics::Kind::Counter,
             Box::new(|| i64::try_from(crate::log::dropped()).unwrap_or(i64::MAX)),
         );
         Counters {

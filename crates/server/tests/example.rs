@@ -35,7 +35,7 @@ fn a_phone_registers_and_is_found() {
     );
     phone.send_raw(register.as_bytes());
     assert_eq!(phone.reply(), (200, "reg-1".into()));
-    assert_eq!(server.calls("ksr_request_route"), 1);
+    server.ran(&[("ksr_request_route", 1)]);
     let dump = text(&server.ctl(&["ul.dump"]).stdout);
     assert!(dump.contains("sip:alice@127.0.0.1:9"), "{dump}");
     for command in ["tm.stats", "kemi.callbacks", "kemi.engine", "core.psx", "app_python.api_list"] {

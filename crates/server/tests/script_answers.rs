@@ -64,6 +64,7 @@ fn a_request_route_with_a_transaction() {
         .map(|((call, expected), got)| format!("{call} is {got}, should be {expected}"))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    server.ran(&[("ksr_request_route", 1)]);
 }
 
 /// The reason phrase of the next final reply.

@@ -96,6 +96,23 @@ fn a_script_without_a_request_route() {
 }
 
 #[test]
+fn functions_that_do_not_exist_or_whose_module_is_not_loaded() {
+    let script = ANSWER.replace(
+        "KSR.sl.send_reply(200, 'OK')",
+        "KSR.sl.send_repli(200, 'OK')\n        KSR.maxfwd.process_maxfwd(10)",
+    );
+    let said = refused("check", &with(""), &script);
+    for wanted in [
+        "route.py:7:9: error: there is no KSR.sl.send_repli",
+        "nearest: KSR.sl.send_reply",
+        "route.py:8:9: error: KSR.maxfwd.process_maxfwd is in module maxfwd, which is not loaded",
+        "add loadmodule \"maxfwd.so\"",
+    ] {
+        assert!(said.contains(wanted), "{wanted:?} is not in\n{said}");
+    }
+}
+
+#[test]
 fn both_engines_at_once() {
     both(&with("request_route {\n    exit;\n}"), ANSWER, &["request_route", "cfgengine"]);
 }
@@ -156,5 +173,7 @@ fn a_sound_configuration_passes_the_check() {
     let config = folder.write("kamailio.cfg", &with("").replace("{script}", &script.display().to_string()));
     let out = run_to_end(&["check", "-f", &config.display().to_string()]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
-    assert!(text(&out.stdout).contains("ksr_request_route"), "{}", text(&out.stdout));
+    let said = text(&out.stdout);
+    assert!(said.contains("\n  callbacks      ksr_request_route child_init\n"), "{said}");
+    assert!(said.contains("\n  KSR functions  KSR.sl.send_reply\n"), "{said}");
 }

@@ -62,6 +62,7 @@ fn datagrams_behind_a_stuck_one_go_to_another_worker() {
     assert!(server.statistic("taken_over_datagrams") > 0);
     release(&server);
     assert_eq!(phone.reply(), (200, "stuck".into()));
+    server.ran(&[("ksr_request_route", 11)]);
     assert_eq!(server.end().0, 0);
 }
 
@@ -80,6 +81,7 @@ fn replies_before_a_stuck_one_leave() {
     assert_eq!(phone.reply(), (200, "stuck".into()));
     // The only worker comes back to what was taken over from it.
     assert_eq!(phone.reply(), (200, "after".into()));
+    server.ran(&[("ksr_request_route", 3)]);
 }
 
 #[test]
@@ -97,6 +99,7 @@ fn timers_fire_while_a_failure_route_is_stuck() {
     pipe.write_all(b"x").expect("release");
     drop(pipe);
     assert_eq!(phone.reply(), (408, "stuck".into()));
+    server.ran(&[("ksr_request_route", 2), ("ksr_failure", 2)]);
     assert_eq!(server.end().0, 0);
 }
 

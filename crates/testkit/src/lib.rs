@@ -6,6 +6,7 @@
 
 mod ladder;
 mod network;
+pub mod proof;
 mod random;
 mod user_agent;
 

@@ -78,7 +78,7 @@ impl Registrar {
                 ("default_expires_range", settings.default_expires_range),
                 ("expires_range", settings.expires_range),
             ] {
-                add(name, "The parameter's value.").set(i64::from(value));
+                statistics.level("registrar", name, "The parameter's value.").set(i64::from(value));
             }
             Counters {
                 accepted: add("accepted_regs", "REGISTER requests answered with 200."),

@@ -72,15 +72,16 @@ impl Domain {
     /// An empty table whose counters stand in `statistics`.
     pub fn new(name: &[u8], rules: Rules, statistics: &Statistics) -> Domain {
         let text = String::from_utf8_lossy(name);
-        let counter = |what: &str, doc: &str| statistics.register("usrloc", what, doc);
+        let level = |what: &str, doc: &str| statistics.level("usrloc", what, doc);
         let counters = Counters {
-            users: counter(&format!("{text}_users"), "Addresses-of-record in this location table."),
-            contacts: counter(&format!("{text}_contacts"), "Contacts in this location table."),
-            expires: counter(
+            users: level(&format!("{text}_users"), "Addresses-of-record in this location table."),
+            contacts: level(&format!("{text}_contacts"), "Contacts in this location table."),
+            expires: statistics.register(
+                "usrloc",
                 &format!("{text}_expires"),
                 "Contacts of this location table that ended without being renewed.",
             ),
-            registered_users: counter("registered_users", "Addresses-of-record in all location tables."),
+            registered_users: level("registered_users", "Addresses-of-record in all location tables."),
         };
         let shards = 1usize << rules.shard_bits.min(16);
         Domain {

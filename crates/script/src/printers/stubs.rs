@@ -21,8 +21,9 @@ pub fn stubs(registry: &Registry) -> String {
     let mut out = format!(
         "\"\"\"The KSR API of Trunkline, called from a routing script.\n\n{}\n\
          Texts may hold any bytes: those that are no UTF-8 come and go as surrogate escapes.\n\"\"\"\n\n\
-         from typing import Dict, List, Union\n\n\
-         Xval = Union[int, str, None]\n",
+         from typing import Any, Dict, List, Union\n\n\
+         # int, str or None, as the variable decides. Any, so that a script need not check what it knows of its own variables.\n\
+         Xval = Any\n",
         super::MADE
     );
     if let Some(core) = objects.remove("") {

@@ -117,12 +117,15 @@ impl Control {
                 continue;
             }
             let (core, count) = (core.clone(), clients.clone());
-            let spawned = std::thread::Builder::new().name("ctl-client".into()).spawn(move || {
-                if let Err(e) = talk(&stream, &core) {
-                    tracing::debug!(target: "ctl", error = %e, "control client gone");
-                }
-                count.fetch_sub(1, Ordering::Relaxed);
-            });
+            let spawned = std::thread::Builder::new()
+                .name("ctl-client".into())
+                .stack_size(crate::engine::STACK)
+                .spawn(move || {
+                    if let Err(e) = talk(&stream, &core) {
+                        tracing::debug!(target: "ctl", error = %e, "control client gone");
+                    }
+                    count.fetch_sub(1, Ordering::Relaxed);
+                });
             if spawned.is_err() {
                 clients.fetch_sub(1, Ordering::Relaxed);
             }

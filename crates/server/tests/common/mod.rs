@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value as Json;
+use testkit::proof::{Calls, Times, callbacks_ran};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -119,6 +121,8 @@ pub struct Server {
     pub banner: String,
     control: PathBuf,
     pub folder: Folder,
+    /// Whoever holds it keeps the server's log from being read.
+    pub reading: Arc<Mutex<()>>,
     lines: Receiver<String>,
 }
 
@@ -148,8 +152,11 @@ impl Server {
             .expect("trunkline");
         let stderr = child.stderr.take().expect("stderr");
         let (tell, lines) = channel();
+        let reading = Arc::new(Mutex::new(()));
+        let gate = reading.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                drop(gate.lock());
                 if tell.send(line).is_err() {
                     return;
                 }
@@ -174,7 +181,7 @@ impl Server {
             .and_then(|rest| rest.split([',', '\n']).next())
             .and_then(|a| a.trim().parse().ok())
             .unwrap_or_else(|| panic!("no address in\n{banner}"));
-        Server { child, address, banner, control, folder, lines }
+        Server { child, address, banner, control, folder, reading, lines }
     }
 
     pub fn pid(&self) -> u32 {
@@ -202,12 +209,44 @@ impl Server {
         binary().args(["ctl", "--ctl", &self.control.display().to_string()]).args(args).output().expect("ctl")
     }
 
-    /// How often a callback ran, by `kemi.callbacks`.
-    pub fn calls(&self, callback: &str) -> i64 {
+    /// Panics unless the script's callbacks ran as the messages demand since the start, and no others.
+    pub fn ran(&self, demanded: &[(&str, u64)]) {
+        let demanded: Vec<_> = demanded.iter().map(|(name, n)| (*name, Times::Exactly(*n))).collect();
+        self.ran_within(&demanded);
+    }
+
+    /// The same, where the messages do not demand one number.
+    pub fn ran_within(&self, demanded: &[(&str, Times)]) {
+        callbacks_ran("callbacks", demanded, &Calls::new(), || self.all_calls());
+    }
+
+    /// How often a callback has run so far; to wait for it. What must have run is said with [`Server::ran`].
+    pub fn calls(&self, callback: &str) -> u64 {
+        self.all_calls().get(callback).copied().unwrap_or(0)
+    }
+
+    fn all_calls(&self) -> Calls {
         let answer = self.ask("kemi.callbacks", serde_json::json!([]));
-        let rows = answer["callbacks"].as_array().cloned().unwrap_or_default();
-        let row = rows.iter().find(|r| r["name"] == callback);
-        row.and_then(|r| r["calls"].as_i64()).unwrap_or(0)
+        let rows = answer["callbacks"].as_array().unwrap_or_else(|| panic!("a list: {answer}"));
+        let text = |row: &Json| row["name"].as_str().map(str::to_owned);
+        rows.iter().filter_map(|row| Some((text(row)?, row["calls"].as_u64()?))).collect()
+    }
+
+    /// The next line of the log, waited for as long as this.
+    pub fn log_line(&self, within: Duration) -> Option<String> {
+        self.lines.recv_timeout(within).ok()
+    }
+
+    /// Waits until a line of the log contains this.
+    pub fn logged(&self, wanted: &str) -> String {
+        let mut before = String::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(wanted) => return line,
+                Ok(line) => before = before + &line + "\n",
+                Err(e) => panic!("{wanted:?} was not logged: {e}\n{before}"),
+            }
+        }
     }
 
     pub fn phone(&self) -> Phone {
