@@ -102,7 +102,7 @@ fn timers_fire_while_a_failure_route_is_stuck() {
 
 #[test]
 fn with_all_workers_stuck_new_requests_are_told_so() {
-    let server = Server::start("children=2", SCRIPT);
+    let server = Server::start_with("children=2", SCRIPT, &["--modparam=app_python3:exec_warn_ms:i:200"]);
     let phone = server.phone();
     phone.send("INVITE", "call");
     assert_eq!(phone.reply(), (100, "call".into()));
@@ -146,4 +146,9 @@ fn with_all_workers_stuck_new_requests_are_told_so() {
     assert_eq!(code, 0);
     assert_eq!(log.matches("new requests are answered 503").count(), 1, "{log}");
     assert_eq!(log.matches("requests are routed again").count(), 1, "{log}");
+    for worker in 1..=2 {
+        let stuck = format!("callback ksr_request_route of worker {worker} has been running for 2");
+        assert_eq!(log.matches(&stuck).count(), 1, "{log}");
+    }
+    assert!(log.contains("    open(PIPE).read()"), "where they are stuck: {log}");
 }
