@@ -220,13 +220,15 @@ fn the_outer_callback_ends_with_the_one_inside_of_it() {
 fn a_run_that_ends_when_it_is_struck_never_harms_the_next() {
     let _alone = alone();
     for mode in modes() {
-        // A short switch interval lets who strikes in at once, so that strikes fall all around the end of runs.
+        // A short switch interval lets who strikes in at once; runs get longer until they are struck and shorter until they are not, so
+        // that strikes fall all around their ends.
         let server = server(
             &handler(
-                "def child_init(self, rank):\n    sys.setswitchinterval(1e-6)\n    self.n = 0\n    return 0\n\
-                 def ksr_request_route(self, msg):\n    self.n += 1\n    \
-                 until = time.perf_counter() + 0.0009 + (self.n % 50) * 0.00001\n    \
-                 while time.perf_counter() < until:\n        pass\n    return 1\n\
+                "def child_init(self, rank):\n    sys.setswitchinterval(1e-6)\n    self.length = 0.001\n    self.struck = False\n    \
+                 return 0\n\
+                 def ksr_request_route(self, msg):\n    self.length += -2e-5 if self.struck else 2e-5\n    self.struck = True\n    \
+                 until = time.perf_counter() + self.length\n    while time.perf_counter() < until:\n        pass\n    \
+                 self.struck = False\n    return 1\n\
                  def innocent(self, msg):\n    for n in range(50):\n        pass\n    return 7",
             ),
             mode,
@@ -235,7 +237,7 @@ fn a_run_that_ends_when_it_is_struck_never_harms_the_next() {
         );
         let station = server.station(1);
         let (mut struck, mut spared) = (0, 0);
-        for _ in 0..3000 {
+        for _ in 0..2000 {
             match station.run("ksr_request_route", INVITE).outcome {
                 RunOutcome::Returned(1) => spared += 1,
                 RunOutcome::Exception => struck += 1,

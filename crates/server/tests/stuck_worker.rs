@@ -105,7 +105,11 @@ fn timers_fire_while_a_failure_route_is_stuck() {
 
 #[test]
 fn with_all_workers_stuck_new_requests_are_told_so() {
-    let server = Server::start("children=2", SCRIPT);
+    let server = Server::start_with(
+        "children=2",
+        SCRIPT,
+        &["--loadmodule=app_python3.so", "--modparam=app_python3:exec_warn_ms:i:200"],
+    );
     let phone = server.phone();
     phone.send("INVITE", "call");
     assert_eq!(phone.reply(), (100, "call".into()));
@@ -145,8 +149,15 @@ fn with_all_workers_stuck_new_requests_are_told_so() {
     assert_eq!(phone.reply(), (200, "after".into()));
     assert_eq!(server.calls("ksr_reply_route"), 1);
     assert_eq!(server.calls("ksr_request_route"), 5, "INVITE, two INFO, the ACK, the last OPTIONS");
-    let (code, log) = server.end();
+    let mut log = server.log_until("requests are routed again");
+    let (code, rest) = server.end();
     assert_eq!(code, 0);
+    log.push_str(&rest);
     assert_eq!(log.matches("new requests are answered 503").count(), 1, "{log}");
     assert_eq!(log.matches("requests are routed again").count(), 1, "{log}");
+    for worker in 1..=2 {
+        let stuck = format!("callback ksr_request_route of worker {worker} has been running");
+        assert_eq!(log.matches(&stuck).count(), 1, "{log}");
+    }
+    assert!(log.contains("    open(PIPE).read()"), "where they are stuck: {log}");
 }

@@ -256,6 +256,18 @@ impl Server {
         Phone { socket }
     }
 
+    /// What is logged up to the line with this text.
+    pub fn log_until(&self, what: &str) -> String {
+        let mut log = String::new();
+        while !log.contains(what) {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => log.push_str(&(line + "\n")),
+                Err(e) => panic!("{what:?} was not logged: {e}\n{log}"),
+            }
+        }
+        log
+    }
+
     /// SIGTERM; the exit code and what was logged after the start.
     pub fn end(mut self) -> (i32, String) {
         kill(self.child.id(), "TERM");
