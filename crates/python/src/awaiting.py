@@ -103,6 +103,10 @@ def run(native, limit):
 def drive(coroutine):
     """Runs a coroutine to its end where nobody can go on later: the worker waits for it."""
     running = asyncio._get_running_loop()
+    task = asyncio.current_task(running) if running is not None else None
+    # The callback that this one runs inside of steps aside: from Python 3.14 on a thread has one current task for all of its loops.
+    if task is not None:
+        asyncio.tasks._leave_task(running, task)
     asyncio._set_running_loop(None)
     try:
         loop = asyncio.new_event_loop()
@@ -112,3 +116,5 @@ def drive(coroutine):
             loop.close()
     finally:
         asyncio._set_running_loop(running)
+        if task is not None:
+            asyncio.tasks._enter_task(running, task)

@@ -73,6 +73,14 @@ fn the_new_script_and_its_modules_route() {
     assert!(log.contains("script reloaded in"), "{log}");
 }
 
+/// Always of the same second, as after a quick edit: Python takes a source of one size and second for one it has compiled.
+fn write_helper(server: &Server, version: &str) {
+    let file = server.folder.write("helper.py", &format!("VERSION = '{version}'\n"));
+    let second = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let file = std::fs::File::options().write(true).open(file).expect("file");
+    file.set_modified(second).expect("time set");
+}
+
 #[test]
 fn when_it_fails_all_keep_the_old_one_and_the_caller_is_told_why() {
     let server = start("", &script(1));
@@ -83,7 +91,7 @@ fn when_it_fails_all_keep_the_old_one_and_the_caller_is_told_why() {
         (&script(3).replace("self.ready = True", "raise ValueError('not today')"), "ValueError: not today"),
         (&script(3).replace("return 0", "return -1"), "returned -1"),
     ] {
-        server.folder.write("helper.py", "VERSION = 'broken'\n");
+        write_helper(&server, "broken");
         server.folder.write("route.py", text);
         let said = refused(&server);
         assert!(said.contains(why), "{why}: {said}");
@@ -92,7 +100,7 @@ fn when_it_fails_all_keep_the_old_one_and_the_caller_is_told_why() {
         }
     }
     // And later one that works.
-    server.folder.write("helper.py", "VERSION = 'mended'\n");
+    write_helper(&server, "mended");
     server.folder.write("route.py", &script(4));
     server.ask("app_python.reload", json!([]));
     assert_eq!(phrase(&server, "z"), "V4 mended");

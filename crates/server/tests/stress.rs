@@ -76,7 +76,7 @@ impl Round {
             config.push_str(&format!("loadmodule \"{module}.so\"\n"));
         }
         for (module, name, value) in [
-            ("tm", "fr_timer", "200"),
+            ("tm", "fr_timer", "600"),
             ("tm", "wt_timer", "200"),
             ("sl", "event_callback_lres_sent", "\"ksr_local_response\""),
             ("usrloc", "preload", "\"location\""),
@@ -97,13 +97,14 @@ impl Round {
     }
 
     fn run(&self, during: Duration) -> Report {
-        let stop = AtomicBool::new(false);
+        let (stop, over) = (AtomicBool::new(false), AtomicBool::new(false));
         let mut report = Report::default();
         std::thread::scope(|scope| {
-            let (stop, server, threads_mode) = (&stop, self.server.address, self.threads_mode);
+            let (stop, over) = (&stop, &over);
+            let (server, threads_mode) = (self.server.address, self.threads_mode);
             let (callee, slow) = (&self.callee, &self.slow);
-            scope.spawn(move || clients::callee(callee, stop));
-            scope.spawn(move || clients::slow_peer(slow, stop));
+            scope.spawn(move || clients::callee(callee, over));
+            scope.spawn(move || clients::slow_peer(slow, over));
             let load: Vec<_> = (0..CLIENTS)
                 .map(|number| {
                     let client = Client { number, server, threads_mode };
@@ -113,9 +114,11 @@ impl Round {
             let disturbed =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.disturb(during, stop)));
             stop.store(true, Relaxed);
-            load.into_iter().for_each(|client| report.add(client.join().expect("client")));
-            // Its loop looks at `stop` when somebody connects.
+            let reports: Vec<_> = load.into_iter().map(|client| client.join()).collect();
+            // Last, because requests under way need whom the script asks. A loop looks at `over` when somebody connects.
+            over.store(true, Relaxed);
             drop(TcpStream::connect(self.slow.local_addr().expect("address")));
+            reports.into_iter().for_each(|client| report.add(client.expect("client")));
             if let Err(panic) = disturbed {
                 std::panic::resume_unwind(panic);
             }

@@ -68,7 +68,8 @@ def mod_init():
 
 pub fn binary() -> Command {
     let mut c = Command::new(env!("CARGO_BIN_EXE_trunkline"));
-    c.env_remove("TRUNKLINE_CTL").env_remove("JOURNAL_STREAM");
+    // The last one: bytecode is written, as for any operator.
+    c.env_remove("TRUNKLINE_CTL").env_remove("JOURNAL_STREAM").env_remove("PYTHONDONTWRITEBYTECODE");
     c
 }
 

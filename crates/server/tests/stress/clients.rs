@@ -186,10 +186,10 @@ fn answer(socket: &UdpSocket, method: &str, call: &str, text: &str) -> Result<(u
 }
 
 /// Rings, then answers every other call and is busy for the rest.
-pub fn callee(socket: &UdpSocket, stop: &AtomicBool) {
+pub fn callee(socket: &UdpSocket, over: &AtomicBool) {
     socket.set_read_timeout(Some(Duration::from_millis(100))).expect("timeout");
     let mut buffer = vec![0; 65_536];
-    while !stop.load(Relaxed) {
+    while !over.load(Relaxed) {
         let Ok((n, from)) = socket.recv_from(&mut buffer) else { continue };
         let text = String::from_utf8_lossy(buffer.get(..n).unwrap_or_default()).into_owned();
         if !text.starts_with("INVITE ") {
@@ -210,10 +210,10 @@ pub fn callee(socket: &UdpSocket, stop: &AtomicBool) {
 }
 
 /// A database that takes its time: it answers 20 ms after the question.
-pub fn slow_peer(listener: &TcpListener, stop: &AtomicBool) {
+pub fn slow_peer(listener: &TcpListener, over: &AtomicBool) {
     std::thread::scope(|scope| {
         for stream in listener.incoming().map_while(Result::ok) {
-            if stop.load(Relaxed) {
+            if over.load(Relaxed) {
                 break;
             }
             scope.spawn(move || {
