@@ -94,6 +94,12 @@ impl Overruns {
         mortal: bool,
     ) -> Option<Arc<Pulse>> {
         let shortest = self.shortest()?;
+        // What a report writes a stack with, down to what Python imports for it at the first time: that took longer than a report may.
+        for module in [c"traceback", c"linecache", c"tokenize"] {
+            if let Err(exception) = Object::import(py, module) {
+                tracing::warn!("reports of slow callbacks will have no stack: {}", exception.summary(py));
+            }
+        }
         let mortal = mortal && self.kill.is_some();
         let made = Pulse::new(py, counters, interpreter, state, self.base, self.bed.clone(), mortal);
         let pulse = match made {
