@@ -1,7 +1,6 @@
 //! What a script uses and defines, by its syntax tree, held against the registry. The script is not run.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -12,7 +11,7 @@ use serde_json::Value as Json;
 use crate::exceptions::Exception;
 use crate::ffi::{Attached, Object};
 use crate::interpreter::{self, Interpreter, ThreadState};
-use crate::{Flavour, Settings, load};
+use crate::{Flavour, Settings, load, native};
 
 /// Something wrong in a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,22 +96,7 @@ pub(crate) fn survey(main: Interpreter, script: &Path, source: &[u8]) -> Result<
 }
 
 fn run(py: Attached<'_>, script: &Path, source: &[u8]) -> Result<String, Exception> {
-    let builtins = Object::import(py, c"builtins")?;
-    let code = builtins.attr(py, c"compile")?.call(
-        py,
-        &[
-            &Object::str(py, PROGRAM.as_bytes())?,
-            &Object::str(py, b"<trunkline check>")?,
-            &Object::str(py, b"exec")?,
-        ],
-    )?;
-    // SAFETY: attached; a new reference or null.
-    let globals = unsafe { Object::new(py, c::PyDict_New())? };
-    builtins.attr(py, c"exec")?.call(py, &[&code, &globals])?;
-    let name = CString::from(c"survey");
-    // SAFETY: attached; a borrowed reference or null.
-    let survey = unsafe { Object::borrowed(py, c::PyDict_GetItemString(globals.as_ptr(), name.as_ptr())) };
-    let survey = survey.unwrap_or_else(|| Object::none(py));
+    let survey = native::module(py, "_trunkline_check", PROGRAM)?.attr(py, c"survey")?;
     let file = Object::str(py, script.as_os_str().as_bytes())?;
     Ok(survey.call(py, &[&Object::bytes(py, source)?, &file])?.text(py))
 }

@@ -108,23 +108,6 @@ impl Object {
         // SAFETY: attached; a new reference or null.
         unsafe { Object::new(py, c::PyImport_ImportModule(name.as_ptr())) }
     }
-    /// Makes a module from source of our own and puts it into `sys.modules`.
-    pub fn module(py: Attached<'_>, name: &str, file: &str, source: &str) -> Result<Object, Exception> {
-        let (name, file) = (Object::str(py, name.as_bytes())?, Object::str(py, file.as_bytes())?);
-        let compile = Object::import(py, c"builtins")?.attr(py, c"compile")?;
-        let code =
-            compile.call(py, &[&Object::str(py, source.as_bytes())?, &file, &Object::str(py, b"exec")?])?;
-        // SAFETY: attached; a new reference or null.
-        unsafe {
-            let made = c::PyImport_ExecCodeModuleObject(
-                name.as_ptr(),
-                code.as_ptr(),
-                file.as_ptr(),
-                std::ptr::null_mut(),
-            );
-            Object::new(py, made)
-        }
-    }
     /// A `str` from UTF-8, other bytes by `surrogateescape`.
     pub fn str(py: Attached<'_>, text: &[u8]) -> Result<Object, Exception> {
         // SAFETY: the slice is valid for its length; a new reference or null.

@@ -32,14 +32,23 @@ pub(crate) fn object(py: Attached<'_>, functions: &[(&'static CStr, Call)]) -> R
     Ok(object)
 }
 
-/// A module of ours, made when the interpreter has it not yet.
+/// A module of ours, made when the interpreter has it not yet. Others see it when it is complete: workers that share an interpreter may
+/// ask for it at the same time.
 pub(crate) fn module(py: Attached<'_>, name: &str, source: &str) -> Result<Object, Exception> {
     let key = Object::str(py, name.as_bytes())?;
-    let known = Object::import(py, c"sys")?.attr(py, c"modules")?.attr(py, c"get")?.call(py, &[&key])?;
+    let modules = Object::import(py, c"sys")?.attr(py, c"modules")?;
+    let known = modules.attr(py, c"get")?.call(py, &[&key])?;
     if !known.is_none(py) {
         return Ok(known);
     }
-    Object::module(py, name, &format!("<trunkline {name}>"), source)
+    let builtins = Object::import(py, c"builtins")?;
+    let file = Object::str(py, format!("<trunkline {name}>").as_bytes())?;
+    let code = builtins
+        .attr(py, c"compile")?
+        .call(py, &[&Object::str(py, source.as_bytes())?, &file, &Object::str(py, b"exec")?])?;
+    let made = Object::import(py, c"types")?.attr(py, c"ModuleType")?.call(py, &[&key])?;
+    builtins.attr(py, c"exec")?.call(py, &[&code, &made.attr(py, c"__dict__")?])?;
+    modules.attr(py, c"setdefault")?.call(py, &[&key, &made])
 }
 
 /// The arguments of a call, each counted.
