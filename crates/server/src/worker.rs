@@ -284,8 +284,8 @@ pub fn run_timer(
         }
         side.obey(&mut out);
         let now = clock::now();
-        shared.watch.rouse();
         station.step();
+        shared.watch.rouse();
         side.guarded(None, || {
             shared.proxy.expire(&side.services(), now);
         });
@@ -338,7 +338,9 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
     let mut quiet = 0;
     let nobody_works = || {
         let carriers = shared.carriers.lock().unwrap_or_else(|e| e.into_inner());
-        shared.stations.iter().chain(carriers.iter()).all(|s| s.in_message().is_none())
+        // A UDP worker works from the moment it has read: it rouses the watch then, before its first message begins.
+        let idle = |s: &Arc<Station>| s.in_message().is_none() && (s.socket.is_none() || s.is_waiting());
+        shared.stations.iter().chain(carriers.iter()).all(idle)
     };
     while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
         quiet = if nobody_works() && shared.orphans.len() == 0 { quiet + 1 } else { 0 };
@@ -426,8 +428,10 @@ impl Home for CarrierHome<'_> {
         clock::now()
     }
     fn step(&self) {
-        self.shared.watch.rouse();
         self.station.step();
+        if self.station.in_message().is_some() {
+            self.shared.watch.rouse();
+        }
     }
     fn flush(&self) {
         self.out.borrow_mut().flush(self.shared, &self.station.outbox);
