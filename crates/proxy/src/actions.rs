@@ -25,14 +25,15 @@ struct Wanted {
 }
 
 impl Proxy {
-    /// Fires the timers that are due, shard by shard.
+    /// Fires the timers that are due, shard by shard. Until the last is done [`Proxy::soonest`] says that something is due: when a
+    /// route that a timer runs takes long, another thread finds the other shards.
     pub fn expire(&self, services: &Services<'_>, now: Now) {
-        self.shards.forget_soonest();
-        for number in self.shards.numbers() {
+        for number in self.shards.due(now.mono) {
             let mut actions = Vec::new();
             self.shards.with(number, |shard| shard.expire(now.mono, &mut actions));
             self.perform(services, now, actions);
         }
+        self.shards.recount();
     }
 
     /// No timer is due before; [`Timestamp::NEVER`] when none is running.

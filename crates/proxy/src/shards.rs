@@ -22,7 +22,10 @@ pub(crate) fn unlocked() -> bool {
 /// The shards behind their locks.
 pub(crate) struct Shards {
     shards: Vec<Mutex<Shard>>,
-    /// No timer is due before; lowered by every step, raised by [`Shards::expire`].
+    /// For each shard: no timer is due before. Written under its lock; side by side, so that who looks for what is due touches no shard
+    /// in vain.
+    next: Vec<AtomicU64>,
+    /// No timer is due before; lowered by every step, raised by [`Shards::recount`].
     soonest: AtomicU64,
 }
 
@@ -38,7 +41,8 @@ impl Shards {
     pub(crate) fn new(seed: u64, capacity: usize) -> Shards {
         let each = capacity.div_ceil(SHARDS as usize).max(1);
         let shards = (0..SHARDS).map(|n| Mutex::new(Shard::new(n, SHARDS, seed, each))).collect();
-        Shards { shards, soonest: AtomicU64::new(Timestamp::NEVER.0) }
+        let never = || AtomicU64::new(Timestamp::NEVER.0);
+        Shards { shards, next: (0..SHARDS).map(|_| never()).collect(), soonest: never() }
     }
     /// Works on the shard of a request.
     pub(crate) fn of_request<R>(&self, call_id: &[u8], cseq: u32, f: impl FnOnce(&mut Shard) -> R) -> R {
@@ -54,9 +58,12 @@ impl Shards {
             self.with(n, &mut f);
         }
     }
-    /// Numbers of all shards.
-    pub(crate) fn numbers(&self) -> std::ops::Range<u32> {
-        0..SHARDS
+    /// Numbers of the shards in which something is due.
+    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = u32> {
+        (0..SHARDS)
+            .zip(&self.next)
+            .filter(move |(_, next)| next.load(Ordering::Relaxed) <= now.0)
+            .map(|(n, _)| n)
     }
     /// Works on one shard.
     pub(crate) fn with<R>(&self, number: u32, f: impl FnOnce(&mut Shard) -> R) -> R {
@@ -66,10 +73,12 @@ impl Shards {
         // A panic inside a step poisons the lock; the shard's slab is still usable, and other calls go on.
         let mut guard = Guard(self.shards[index].lock().unwrap_or_else(|e| e.into_inner()));
         let result = f(&mut guard.0);
-        if let Some(next) = guard.0.next_timeout()
-            && next.0 < self.soonest.load(Ordering::Relaxed)
-        {
-            self.soonest.fetch_min(next.0, Ordering::SeqCst);
+        let next = guard.0.next_timeout().unwrap_or(Timestamp::NEVER).0;
+        if next != self.next[index].load(Ordering::Relaxed) {
+            self.next[index].store(next, Ordering::SeqCst);
+            if next < self.soonest.load(Ordering::SeqCst) {
+                self.soonest.fetch_min(next, Ordering::SeqCst);
+            }
         }
         result
     }
@@ -77,9 +86,11 @@ impl Shards {
     pub(crate) fn soonest(&self) -> Timestamp {
         Timestamp(self.soonest.load(Ordering::SeqCst))
     }
-    /// Before a round over all shards that finds the earliest timer anew.
-    pub(crate) fn forget_soonest(&self) {
+    /// Finds the earliest timer anew. A shard's timer that is set meanwhile counts: its own number is written before it lowers the sum.
+    pub(crate) fn recount(&self) {
         self.soonest.store(Timestamp::NEVER.0, Ordering::SeqCst);
+        let soonest = self.next.iter().map(|next| next.load(Ordering::SeqCst)).min();
+        self.soonest.fetch_min(soonest.unwrap_or(Timestamp::NEVER.0), Ordering::SeqCst);
     }
     /// Sum over all shards.
     pub(crate) fn counts(&self) -> Counts {

@@ -23,7 +23,7 @@ use transport::udp::Receiver;
 
 use crate::clock;
 use crate::station::{Orphan, Station, fingerprint};
-use crate::worker::{Out, Shared, TICK};
+use crate::worker::{Out, Shared, WATCH_TICK};
 
 /// How long all workers of a socket must have been in one message each.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ impl Relief {
 
     /// Once a tick: `seen` has for each station the message it is in and for how many ticks.
     pub fn look(&mut self, shared: &Shared, seen: &[(Option<u64>, u32)], out: &mut Out) {
-        let patience = (PATIENCE.as_millis() / TICK.as_millis()) as u32;
+        let patience = (PATIENCE.as_millis() / WATCH_TICK.as_millis()) as u32;
         for number in 0..self.episodes.len() {
             let socket = SocketId(number as u16);
             let of_socket = || shared.stations.iter().zip(seen).filter(|(s, _)| s.socket == Some(socket));

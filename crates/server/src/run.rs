@@ -75,6 +75,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         closing: AtomicBool::new(false),
         timer: Sleeper::default(),
         timer_sleeps_until: AtomicU64::new(0),
+        expired_at: AtomicU64::new(0),
         watch: Sleeper::default(),
         standby,
     });

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! worker   recvmmsg -> claim one -> proxy.receive -> ... -> sendmmsg
-//! timer    proxy.expire when something is due, at most every 10 ms; every second: Module::tick
+//!          every 5 ms of work: proxy.expire, on the processor that has the transactions at hand
+//! timer    proxy.expire when something is due and no worker saw to it, at most every 10 ms; every second: Module::tick
 //! timer-2  proxy.expire while the timer is stuck in a failure route
-//! watch    every 10 ms while there is work: a worker in one message for 20 ms? send what it printed, hand on what it has read;
+//! watch    every 20 ms while there is work: a worker in one message for 20 ms? send what it printed, hand on what it has read;
 //!          all workers of a socket in one message for a second? answer new requests 503
 //! ```
 
@@ -37,12 +38,16 @@ use crate::turnstile::Turnstile;
 const BATCH: usize = 32;
 /// Messages after which the clock is read again within a batch.
 const CLOCK_EVERY: usize = 8;
-/// How often timers and stuck workers are looked after.
-pub const TICK: Duration = Duration::from_millis(10);
+/// How often timers are looked after, and how long the timer leaves what is due to workers that see to it.
+const TICK: Duration = Duration::from_millis(10);
+/// How often a worker looks for timers that are due.
+const EXPIRE_EVERY: Duration = Duration::from_millis(5);
+/// How often stuck workers are looked for.
+pub const WATCH_TICK: Duration = Duration::from_millis(20);
 /// Ticks in one message after which a worker counts as stuck.
-const STUCK_TICKS: u32 = 2;
+const STUCK_TICKS: u32 = 1;
 /// Ticks without a message in work after which the watch goes to sleep.
-const QUIET_TICKS: u32 = 4;
+const QUIET_TICKS: u32 = 2;
 /// The longest sleep of timer and watch: modules tick once a second.
 const SECOND: Duration = Duration::from_secs(1);
 /// Name of the timer's station.
@@ -74,6 +79,8 @@ pub struct Shared {
     pub timer: Sleeper,
     /// See [`Shared::timer`]; 0 while it is awake.
     pub timer_sleeps_until: AtomicU64,
+    /// When a worker last looked for timers that are due.
+    pub expired_at: AtomicU64,
     /// The watch's sleep.
     pub watch: Sleeper,
     /// Wakes the second timer; full while it is at work.
@@ -88,6 +95,13 @@ impl Shared {
         if self.proxy.soonest().0 < self.timer_sleeps_until.load(Ordering::Relaxed) {
             self.timer.rouse();
         }
+    }
+    /// Whether it is this worker's turn to see to timers.
+    fn expires_now(&self, now: Timestamp) -> bool {
+        let last = self.expired_at.load(Ordering::Relaxed);
+        now >= self.proxy.soonest()
+            && now.since(Timestamp(last)) >= EXPIRE_EVERY
+            && self.expired_at.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -245,9 +259,14 @@ pub fn run_udp(
             }
             me.station.withdraw();
         }
-        gate.took(clock::now().mono.since(began), handled);
+        let ended = clock::now();
+        gate.took(ended.mono.since(began), handled);
         side.engine.release();
         out.flush(shared, &me.station.outbox);
+        if shared.expires_now(ended.mono) {
+            side.expire(ended);
+            out.flush(shared, &me.station.outbox);
+        }
         shared.wake_timer();
         shared.counters.received.add(handled as i64);
         if handled == 0 && shared.closing.load(Ordering::Acquire) {
@@ -269,13 +288,14 @@ pub fn run_timer(
     drop(ready);
     let mut out = Out::new();
     let mut second = 0;
+    let mut grace = Duration::ZERO;
     // Not oftener than every tick, then as long as nothing is due.
     while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
         let begin = clock::now().mono;
         let until = Timestamp((second + 1) * 1_000_000_000).min(shared.proxy.soonest());
-        if begin < until {
+        if begin < until + grace {
             shared.timer_sleeps_until.store(until.0, Ordering::SeqCst);
-            shared.timer.sleep(until.since(begin).min(SECOND), || {
+            shared.timer.sleep((until + grace).since(begin).min(SECOND), || {
                 shared.proxy.soonest() >= until
                     && !station.is_ordered()
                     && !matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
@@ -284,15 +304,18 @@ pub fn run_timer(
         }
         side.obey(&mut out);
         let now = clock::now();
+        let due = now.mono >= shared.proxy.soonest();
+        // Workers that are at work see to timers. Only when they do not come to it, the timer does, and keeps at it to the millisecond.
+        grace = if due { Duration::ZERO } else { TICK };
+        if due {
+            shared.watch.rouse();
+            side.expire(now);
+            out.flush(shared, &station.outbox);
+        }
         station.step();
-        shared.watch.rouse();
-        side.guarded(None, || {
-            shared.proxy.expire(&side.services(), now);
-        });
-        side.engine.release();
-        out.flush(shared, &station.outbox);
         if now.mono.as_millis() / 1000 != second {
             second = now.mono.as_millis() / 1000;
+            shared.watch.rouse();
             for module in shared.core.registry.modules() {
                 side.guarded(None, || module.tick(&shared.core, now));
                 side.guarded(None, || module.events(&side.services(), now));
@@ -320,13 +343,8 @@ pub fn run_standby(
     let mut out = Out::new();
     while turn.recv().is_ok() {
         side.obey(&mut out);
-        station.step();
-        side.guarded(None, || {
-            shared.proxy.expire(&side.services(), clock::now());
-        });
-        side.engine.release();
+        side.expire(clock::now());
         out.flush(shared, &station.outbox);
-        station.step();
     }
 }
 
@@ -342,7 +360,7 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
         let idle = |s: &Arc<Station>| s.in_message().is_none() && (s.socket.is_none() || s.is_waiting());
         shared.stations.iter().chain(carriers.iter()).all(idle)
     };
-    while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
+    while matches!(stop.recv_timeout(WATCH_TICK), Err(RecvTimeoutError::Timeout)) {
         quiet = if nobody_works() && shared.orphans.len() == 0 { quiet + 1 } else { 0 };
         if quiet >= QUIET_TICKS {
             shared.watch.sleep(SECOND, || {
@@ -491,6 +509,14 @@ impl<'a> Side<'a> {
             self.shared.proxy.receive(&self.services(), now, inbound, datagram);
         });
         self.station.step();
+    }
+
+    /// Sees to timers that are due.
+    fn expire(&self, now: Now) {
+        self.station.step();
+        self.guarded(None, || self.shared.proxy.expire(&self.services(), now));
+        self.station.step();
+        self.engine.release();
     }
 
     /// Does what was asked of this worker between messages.

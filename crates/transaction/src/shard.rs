@@ -33,6 +33,11 @@ pub struct Shard {
 #[derive(Debug, Default)]
 struct Slot {
     label: u32,
+    /// When the timer wheel will ask.
+    scheduled: Timestamp,
+    /// When the transaction has something to do: kept here, so that an entry that fires in between does not touch the transaction, which
+    /// has left the processor's cache by then.
+    next: Timestamp,
     transaction: Option<Box<Transaction>>,
     request_key: Option<u64>,
     call_key: Option<u64>,
@@ -46,6 +51,13 @@ const CALL_WALK: usize = 8;
 /// A transaction is looked at after this time at the latest, so that an entry of the wheel does not long outlive its transaction and a
 /// transaction rarely needs a second one.
 const LOOK_AGAIN: Duration = Duration::from_secs(32);
+
+/// See [`FORGET_EVERY`].
+const FORGET_LATER: Duration = Duration::from_secs(1);
+
+/// Transactions that are over and only wait to be forgotten are forgotten in groups: deadlines so far away are put off to the next multiple
+/// of this, and a server that has nothing else to do wakes up a few times a second for them.
+const FORGET_EVERY: Duration = Duration::from_millis(64);
 
 /// What a request turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,8 +285,9 @@ impl Shard {
             matching::call_key(self.seed, request.call_id(), cseq_number)
         });
         // Timer A, E or G comes then; the limit is far.
-        t.scheduled = t.next().min(now + t.timing.t1);
-        self.wheel.insert(Entry { at: t.scheduled, slot, label: id.label });
+        let next = t.next();
+        let scheduled = next.min(now + t.timing.t1);
+        self.wheel.insert(Entry { at: scheduled, slot, label: id.label });
         if let Some(key) = request_key {
             self.by_request.insert(key, slot);
         }
@@ -283,8 +296,9 @@ impl Shard {
             older.newer = Some(slot);
         }
         if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place =
-                Slot { label: id.label, transaction: Some(t), request_key, call_key, newer: None, older };
+            let label = id.label;
+            let transaction = Some(t);
+            *place = Slot { label, scheduled, next, transaction, request_key, call_key, newer: None, older };
         }
         Ok(id)
     }
@@ -357,16 +371,17 @@ impl Shard {
         self.wheel.expire(now, &mut due);
         for entry in due.drain(..) {
             let slot = entry.slot as usize;
-            let Some(place) = self.slots.get_mut(slot).filter(|place| place.label == entry.label) else {
+            let Some(place) = self.slots.get_mut(slot) else { continue };
+            if place.label != entry.label || place.scheduled != entry.at {
                 continue;
-            };
-            let Some(t) = place.transaction.as_deref_mut().filter(|t| t.scheduled == entry.at) else {
-                continue;
-            };
-            t.scheduled = Timestamp::NEVER;
-            if now >= t.next() {
-                t.expire(&mut Env { now, out, counts: &mut self.counts });
             }
+            let Some(t) = place.transaction.as_deref_mut() else { continue };
+            place.scheduled = Timestamp::NEVER;
+            if now < place.next {
+                self.schedule(slot, now);
+                continue;
+            }
+            t.expire(&mut Env { now, out, counts: &mut self.counts });
             self.settle(slot, now, out);
         }
         self.due = due;
@@ -381,10 +396,20 @@ impl Shard {
             self.remove(slot);
             return;
         }
-        let next = t.next().min(now + LOOK_AGAIN);
-        if next < t.scheduled {
-            t.scheduled = next;
-            self.wheel.insert(Entry { at: next, slot: slot as u32, label: place.label });
+        place.next = t.next();
+        if place.next >= now + FORGET_LATER && t.only_waits() {
+            place.next = place.next.round_up(FORGET_EVERY);
+        }
+        self.schedule(slot, now);
+    }
+
+    /// Sees to it that the wheel asks a transaction in time.
+    fn schedule(&mut self, slot: usize, now: Timestamp) {
+        let Some(place) = self.slots.get_mut(slot) else { return };
+        let at = place.next.min(now + LOOK_AGAIN);
+        if at < place.scheduled {
+            place.scheduled = at;
+            self.wheel.insert(Entry { at, slot: slot as u32, label: place.label });
         }
     }
 
@@ -453,7 +478,12 @@ impl Shard {
 
     /// Replaces the timers for what is started from now on (`t_set_fr`, `t_set_retr`). Hard limits are counted from the creation.
     pub fn set_timing(&mut self, id: TransactionId, timing: Timing) -> bool {
-        self.get_mut(id).map(|t| t.set_timing(timing)).is_some()
+        let Some(slot) = self.slot_of(id) else { return false };
+        let Some(place) = self.slots.get_mut(slot) else { return false };
+        let Some(t) = place.transaction.as_deref_mut() else { return false };
+        t.set_timing(timing);
+        place.next = t.next();
+        true
     }
 
     /// Replaces the switches.

@@ -19,6 +19,11 @@ impl Timestamp {
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000_000
     }
+    /// The next multiple of a step, or this very time.
+    pub fn round_up(self, step: Duration) -> Timestamp {
+        let step = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX);
+        Timestamp(self.0.checked_next_multiple_of(step).unwrap_or(u64::MAX))
+    }
     /// Time since `earlier`, zero when it lies ahead.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

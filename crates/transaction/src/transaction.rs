@@ -69,8 +69,6 @@ pub(crate) struct Transaction {
     pub deferred: VecDeque<Input>,
     /// Hard limit; afterwards the guard against a caller that never answers.
     pub limit: Timestamp,
-    /// When the timer wheel will ask.
-    pub scheduled: Timestamp,
 }
 
 impl Transaction {
@@ -105,7 +103,6 @@ impl Transaction {
             deciding: None,
             deferred: VecDeque::new(),
             limit: now + lifetime,
-            scheduled: Timestamp::NEVER,
         }
     }
 
@@ -524,6 +521,13 @@ impl Transaction {
     }
 
     /// Nothing can happen here any more.
+    /// Whether nothing will be sent any more of its own accord: it is there to absorb what comes late.
+    pub fn only_waits(&self) -> bool {
+        let retransmits =
+            matches!(&self.server, Server::Invite(m) if m.state == invite_server::State::Completed);
+        self.done && self.deciding.is_none() && !retransmits && !self.branches.iter().any(Branch::is_pending)
+    }
+
     pub fn is_terminated(&self) -> bool {
         self.done
             && self.deciding.is_none()
