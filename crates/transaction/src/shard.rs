@@ -57,7 +57,7 @@ const FORGET_LATER: Duration = Duration::from_secs(1);
 
 /// Transactions that are over and only wait to be forgotten are forgotten in groups: deadlines so far away are put off to the next multiple
 /// of this, and a server that has nothing else to do wakes up a few times a second for them.
-const FORGET_EVERY: Duration = Duration::from_millis(64);
+const FORGET_EVERY: Duration = Duration::from_millis(50);
 
 /// What a request turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
