@@ -523,8 +523,7 @@ impl Transaction {
     /// Nothing can happen here any more.
     /// Whether nothing will be sent any more of its own accord: it is there to absorb what comes late.
     pub fn only_waits(&self) -> bool {
-        let retransmits =
-            matches!(&self.server, Server::Invite(m) if m.state == invite_server::State::Completed);
+        let retransmits = matches!(&self.server, Server::Invite(m) if m.deadlines.again != Timestamp::NEVER);
         self.done && self.deciding.is_none() && !retransmits && !self.branches.iter().any(Branch::is_pending)
     }
 
