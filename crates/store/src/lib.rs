@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod memory;
+mod open;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod battery;
 
 pub use memory::Memory;
+pub use open::{open, substitute};
 
 /// A column's value.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
@@ -123,6 +125,8 @@ pub struct Capabilities {
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
+    /// The URL names no database that there could be.
+    BadUrl(String),
     /// The database cannot be reached; trying again later may help.
     Unavailable(String),
     /// There is no such table.
@@ -147,6 +151,7 @@ pub enum Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Error::BadUrl(why) => write!(f, "{why}"),
             Error::Unavailable(why) => write!(f, "the database cannot be reached: {why}"),
             Error::NoTable(table) => write!(f, "there is no table {table}"),
             Error::NoColumn { table, column } => write!(f, "table {table} has no column {column}"),

@@ -1,0 +1,55 @@
+//! Databases by URL, one for each URL however many modules name it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, Weak};
+
+use crate::{Database, Error, Memory};
+
+static OPEN: LazyLock<Mutex<HashMap<String, Weak<dyn Database>>>> = LazyLock::new(Mutex::default);
+
+/// The database of a `db_url`. It is opened once and shared while anybody holds it. This does not wait for a server: one that is down
+/// is [`Error::Unavailable`] when it is asked, and may come back. An error here is the URL's.
+pub fn open(url: &str) -> Result<Arc<dyn Database>, Error> {
+    let mut open = OPEN.lock().unwrap_or_else(|e| e.into_inner());
+    if let Some(known) = open.get(url).and_then(Weak::upgrade) {
+        return Ok(known);
+    }
+    let made = make(url)?;
+    open.retain(|_, database| database.strong_count() > 0);
+    open.insert(url.into(), Arc::downgrade(&made));
+    Ok(made)
+}
+
+/// Puts a database in the place of a URL, for as long as the caller holds it: for tests of modules.
+pub fn substitute(url: &str, database: &Arc<dyn Database>) {
+    let mut open = OPEN.lock().unwrap_or_else(|e| e.into_inner());
+    open.insert(url.into(), Arc::downgrade(database));
+}
+
+fn make(url: &str) -> Result<Arc<dyn Database>, Error> {
+    match url.split_once("://") {
+        Some(("memory", _)) => Ok(Arc::new(Memory::new())),
+        _ => Err(Error::BadUrl(format!("{url}: a database is memory://name"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_names_the_same_url_has_the_same_database() {
+        let one = open("memory://shared").expect("opens");
+        let same = open("memory://shared").expect("opens");
+        assert!(Arc::ptr_eq(&one, &same));
+        assert!(!Arc::ptr_eq(&one, &open("memory://other").expect("opens")));
+        assert!(matches!(open("nonsense"), Err(Error::BadUrl(_))));
+    }
+
+    #[test]
+    fn a_test_can_put_its_own_in_place() {
+        let mine: Arc<dyn Database> = Arc::new(Memory::new());
+        substitute("mysql://in/place", &mine);
+        assert!(Arc::ptr_eq(&mine, &open("mysql://in/place").expect("opens")));
+    }
+}
