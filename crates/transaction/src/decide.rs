@@ -171,7 +171,7 @@ impl Transaction {
         env: &mut Env<'_>,
     ) {
         match code {
-            ..200 => self.provisional(index, code, forward, env),
+            ..200 => self.provisional(index, code, reply, forward, env),
             200..=299 => self.success(index, code, reply, forward, env),
             _ => {
                 let Some(branch) = self.branches.get_mut(index) else { return };
@@ -186,7 +186,14 @@ impl Transaction {
         }
     }
 
-    fn provisional(&mut self, index: usize, code: u16, forward: Option<Arc<[u8]>>, env: &mut Env<'_>) {
+    fn provisional(
+        &mut self,
+        index: usize,
+        code: u16,
+        reply: Arc<Message>,
+        forward: Option<Arc<[u8]>>,
+        env: &mut Env<'_>,
+    ) {
         let pending = self.branches.get(index).is_some_and(|branch| branch.is_pending());
         // "a stateful proxy MUST NOT forward any 100 (Trying) response" (§16.7 step 5)
         // and who gave up is not told that it rings (as Kamailio)
@@ -200,6 +207,9 @@ impl Transaction {
         }
         if let Some(bytes) = forward {
             self.send_upstream(code, bytes, false, env);
+            if self.armed.told {
+                env.out.push(Action::Provisional { id: self.id, branch: self.number_of(index), reply });
+            }
         }
     }
 
@@ -312,16 +322,20 @@ impl Transaction {
     }
 
     fn fail(&mut self, choice: Choice, env: &mut Env<'_>) {
-        if !self.armed.failure {
-            self.finalize(choice, env);
-            return;
-        }
-        self.armed.failure = false;
         let reply = choice
             .branch
             .and_then(|index| self.branches.get(index))
             .and_then(|branch| branch.reply.clone())
             .filter(|_| choice.received);
+        if !self.armed.failure {
+            if self.armed.told {
+                let branch = choice.branch.map_or(0, |index| self.number_of(index));
+                env.out.push(Action::Failing { id: self.id, code: choice.code, branch, reply });
+            }
+            self.finalize(choice, env);
+            return;
+        }
+        self.armed.failure = false;
         self.run(Route::Failure, choice.branch, reply, choice.code, Awaited::Failure(choice), env);
     }
 
@@ -439,6 +453,7 @@ impl Transaction {
         self.armed.on_reply |= armed.on_reply;
         self.armed.failure |= armed.failure;
         self.armed.branch_failure |= armed.branch_failure;
+        self.armed.told |= armed.told;
     }
 
     fn after_on_reply(
@@ -466,7 +481,11 @@ impl Transaction {
             return;
         }
         // One shot each, but the reply route holds for the branches of every leg, as in Kamailio.
-        self.armed = Armed { on_reply: self.armed.on_reply || outcome.armed.on_reply, ..outcome.armed };
+        self.armed = Armed {
+            on_reply: self.armed.on_reply || outcome.armed.on_reply,
+            told: self.armed.told || outcome.armed.told,
+            ..outcome.armed
+        };
         if let Some(reply) = outcome.reply {
             self.apply(Input::Reply(reply), env);
         }
@@ -530,7 +549,7 @@ impl Transaction {
             Awaited::Continue => self.check_complete(env),
             awaited => {
                 // A script that does not come back is not asked again.
-                self.armed = Armed::default();
+                self.armed = Armed { told: self.armed.told, ..Armed::default() };
                 self.routed(Deciding { awaited, ..deciding }, Outcome::default(), env);
             }
         }
