@@ -481,7 +481,7 @@ impl Transaction {
             self.take_cancel();
             self.ask_reply(487, "Request Terminated", env);
         } else {
-            if outcome.drop_replies || !self.options.keep_replies {
+            if outcome.drop_replies.unwrap_or(!self.options.keep_replies) {
                 self.leg = self.branches.len();
             }
             self.start_branches(outcome.branches, env);
