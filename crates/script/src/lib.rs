@@ -16,6 +16,7 @@ pub mod function;
 mod ip_text;
 pub mod listener;
 pub mod module;
+pub mod names;
 pub mod outbox;
 pub mod parked;
 pub mod printers;

@@ -21,6 +21,8 @@ pub struct Core {
     pub statistics: Statistics,
     /// Callback names.
     pub callbacks: Callbacks,
+    /// Addresses of host names given by the operator.
+    pub names: crate::names::Names,
 }
 
 /// Type of a module parameter, as in `modparams.tsv`.
