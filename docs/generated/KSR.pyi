@@ -2642,7 +2642,8 @@ class _tm:
 
     @staticmethod
     def t_drop_replies(mode: str, /) -> int:
-        r"""Failure route: forget replies: `a` all, `l` those of the last round, `n` none."""
+        r"""Failure route: forget replies: `a` all, `l` those of the last round, `n` none,
+        whatever `failure_reply_mode` says."""
         ...
 
     @staticmethod

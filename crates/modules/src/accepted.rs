@@ -1,5 +1,7 @@
 //! Modules whose `loadmodule` and `modparam` are taken so that a deployment starts, though they add no functions yet.
 
+mod drivers;
+
 use script::{ModParam, Module, ParamType, ParamValue, SetupError};
 
 /// A module that is taken and does nothing.
@@ -191,12 +193,16 @@ const ROWS: &[Row] = &[
 
 /// Names of the accepted modules.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ROWS.iter().map(|r| r.name)
+    rows().map(|r| r.name)
+}
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(drivers::ROWS)
 }
 
 /// Makes one of them; `None` for a name that is not here either.
 pub fn create(name: &str) -> Option<Box<dyn Module>> {
-    let row = ROWS.iter().find(|r| r.name == name)?;
+    let row = rows().find(|r| r.name == name)?;
     Some(Box::new(Accepted { row, values: Vec::new() }))
 }
 
@@ -525,6 +531,6 @@ mod tests {
         }
         assert!(!known_elsewhere("frobnicate"));
         assert!(names().all(|n| create(n).is_some()) && create("dispatcher").is_none());
-        assert!(ROWS.iter().all(|r| r.params.iter().all(|p| !p.doc.is_empty())));
+        assert!(rows().all(|r| r.params.iter().all(|p| !p.doc.is_empty())));
     }
 }

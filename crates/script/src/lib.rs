@@ -17,6 +17,7 @@ pub mod hooks;
 mod ip_text;
 pub mod listener;
 pub mod module;
+pub mod names;
 pub mod outbox;
 pub mod parked;
 pub mod printers;

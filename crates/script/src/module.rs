@@ -22,6 +22,8 @@ pub struct Core {
     pub statistics: Statistics,
     /// Callback names.
     pub callbacks: Callbacks,
+    /// Addresses of host names given by the operator.
+    pub names: crate::names::Names,
 }
 
 /// Type of a module parameter, as in `modparams.tsv`.

@@ -122,6 +122,7 @@ fn core(config: CoreConfig, listeners: Vec<script::Listener>, modules: Vec<Arc<d
         registry: Registry::new(modules),
         statistics: Statistics::default(),
         callbacks: Callbacks::default(),
+        names: Default::default(),
     })
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use message::{Message, Method};
 
 use crate::best_reply::{Choice, choose};
+use crate::matching;
 use crate::transaction::{Env, Transaction};
 use crate::{Action, Armed, Input, Outcome, Route, Timestamp};
 
@@ -224,9 +225,11 @@ impl Transaction {
         if self.done && !self.is_invite() {
             return;
         }
+        let invite = self.is_invite();
         if let Some(branch) = self.branches.get_mut(index) {
             branch.result = Some(code);
-            branch.reply = Some(Arc::clone(&reply));
+            branch.reply = None;
+            branch.success = invite.then(|| matching::to_tag(&reply).into());
         }
         if self.is_local() {
             // Every 2xx to an INVITE is told, retransmissions too: each wants its ACK.
@@ -500,7 +503,7 @@ impl Transaction {
             self.take_cancel();
             self.ask_reply(487, "Request Terminated", env);
         } else {
-            if outcome.drop_replies || !self.options.keep_replies {
+            if outcome.drop_replies.unwrap_or(!self.options.keep_replies) {
                 self.leg = self.branches.len();
             }
             self.start_branches(outcome.branches, env);

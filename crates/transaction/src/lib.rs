@@ -219,8 +219,9 @@ pub struct Outcome {
     pub branches: Vec<NewBranch>,
     /// A reply made by the route (`t_reply`).
     pub reply: Option<LocalReply>,
-    /// Forget replies collected so far when the best is chosen (`t_drop_replies`).
-    pub drop_replies: bool,
+    /// Forget replies collected so far when the best is chosen, or keep them (`t_drop_replies`); `None`: as [`Options::keep_replies`]
+    /// says.
+    pub drop_replies: Option<bool>,
     /// The routes armed for what follows. After a failure route `failure` and `branch_failure` hold only when armed again here, `on_reply`
     /// persists; after other routes this comes on top of what was armed. [`Shard::set_armed`] disarms.
     pub armed: Armed,

@@ -508,12 +508,7 @@ impl Transaction {
 
     /// Whether a 2xx with this To tag was sent upstream.
     pub fn has_success(&self, to_tag: &[u8]) -> bool {
-        let forwarded = self.branches.iter().any(|branch| {
-            branch
-                .reply
-                .as_ref()
-                .is_some_and(|r| (200..300).contains(&r.status()) && matching::to_tag(r) == to_tag)
-        });
+        let forwarded = self.branches.iter().any(|branch| branch.success.as_deref() == Some(to_tag));
         forwarded
             || (self.replied_locally
                 && (200..300).contains(&self.status)

@@ -138,7 +138,7 @@ impl Chaos {
             forward: None,
             branches: if self.below(2) == 0 { self.branches() } else { Vec::new() },
             reply,
-            drop_replies: self.below(3) == 0,
+            drop_replies: (self.below(3) == 0).then_some(self.below(2) == 0),
             armed: self.armed(),
         }
     }

@@ -1,9 +1,10 @@
 //! The core's functions: logging, `is_myself`, flags, URIs, methods, transports, `forward`.
 
 mod kinds;
+mod names;
 
 use message::{Fault, Uri};
-use script::{Module, Outcome, PseudoVariable, RelayTo, RouteContext, RunOutcome, ksr_module};
+use script::{Module, Outcome, PseudoVariable, RelayTo, RouteContext, RpcCommand, RunOutcome, ksr_module};
 
 use crate::kex;
 use crate::pv::{self, mask};
@@ -26,6 +27,9 @@ impl Module for CoreFunctions {
     }
     fn pseudo_variables(&self) -> &'static [PseudoVariable] {
         pv::CORE
+    }
+    fn rpc(&self) -> &'static [RpcCommand] {
+        names::COMMANDS
     }
 }
 

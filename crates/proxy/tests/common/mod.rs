@@ -85,6 +85,7 @@ impl Bench {
             registry: Registry::new(modules),
             statistics: Statistics::default(),
             callbacks: Callbacks::default(),
+            names: Default::default(),
         });
         let name = |name: &str| core.callbacks.intern(name.as_bytes()).unwrap();
         let routes = Routes { request: name("request"), reply: None, onsend: onsend.then(|| name("onsend")) };
