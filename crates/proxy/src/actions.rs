@@ -79,8 +79,9 @@ impl Proxy {
                 Action::Failing { id, code, branch, reply } => {
                     self.tell_of(services, now, Told { id, moment: Moment::Failing, branch, code, reply });
                 }
-                Action::Completed { id, code, branch, .. } => {
-                    self.tell_final(services, now, id, code, branch);
+                Action::Completed { id, code, branch, reply, .. } => {
+                    let branch = branch.unwrap_or(0);
+                    self.tell_of(services, now, Told { id, moment: Moment::Final, branch, code, reply });
                 }
                 Action::Freed { id, request, script, .. } => {
                     let told = Told { id, moment: Moment::Freed, branch: 0, code: 0, reply: None };

@@ -39,25 +39,6 @@ impl Proxy {
         self.tell_with(services, now, told, request, &script);
     }
 
-    /// The final reply of a transaction, with what the branch it came from sent.
-    pub(crate) fn tell_final(
-        &self,
-        services: &Services<'_>,
-        now: Now,
-        id: TransactionId,
-        code: u16,
-        branch: Option<u16>,
-    ) {
-        if !self.heard(&Moment::Final) {
-            return;
-        }
-        let reply = branch
-            .and_then(|number| self.shards.of_id(id, |shard| shard.view(id)?.branch(number)?.reply.cloned()));
-        // A reply that was changed on the way (a 503 that became a 500) is still the one that came.
-        let told = Told { id, moment: Moment::Final, branch: branch.unwrap_or(0), code, reply };
-        self.tell_of(services, now, told);
-    }
-
     /// Tells with what the transaction keeps or, when it is gone, kept.
     pub(crate) fn tell_with(
         &self,

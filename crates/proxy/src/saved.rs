@@ -95,6 +95,6 @@ pub(crate) fn armed(ctx: &RouteContext<'_>) -> Armed {
         on_reply: routes.on_reply.is_some(),
         failure: routes.on_failure.is_some(),
         branch_failure: routes.on_branch_failure.is_some(),
-        told: ctx.watch.meets(Interest::PROVISIONAL | Interest::FAILING),
+        told: ctx.watch.meets(Interest::PROVISIONAL | Interest::FAILING | Interest::FINAL),
     }
 }

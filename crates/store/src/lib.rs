@@ -5,12 +5,14 @@
 //! every one of them has to pass.
 #![forbid(unsafe_code)]
 
+pub mod journal;
 mod memory;
 mod open;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod battery;
 
+pub use journal::Journal;
 pub use memory::Memory;
 pub use open::{open, substitute};
 

@@ -233,12 +233,12 @@ impl Transaction {
         }
         if self.is_local() {
             // Every 2xx to an INVITE is told, retransmissions too: each wants its ACK.
-            self.local_final(code, Some(reply), env);
+            self.local_final(code, Some(Arc::clone(&reply)), env);
         } else if let Some(bytes) = forward {
             self.send_upstream(code, bytes, false, env);
         }
         if !self.done {
-            self.completed(code, Some(self.number_of(index)), env);
+            self.completed(code, Some(self.number_of(index)), Some(reply), env);
             self.cancel_others(Some(index), code, env);
         }
     }
@@ -352,7 +352,7 @@ impl Transaction {
             let reply = branch.and_then(|branch| branch.reply.clone()).filter(|_| choice.received);
             self.local_final(choice.code, reply, env);
             self.status = choice.code;
-            self.completed(choice.code, choice.branch.map(|index| self.number_of(index)), env);
+            self.completed(choice.code, choice.branch.map(|index| self.number_of(index)), None, env);
             return;
         }
         let forward = branch.and_then(|branch| branch.forward.clone());
@@ -387,7 +387,8 @@ impl Transaction {
             _ => (code, bytes),
         };
         self.send_upstream(code, bytes, false, env);
-        self.completed(code, Some(self.number_of(index)), env);
+        let number = self.number_of(index);
+        self.completed(code, Some(number), self.failure_of(number), env);
     }
 
     /// A final reply where no branch gave one.
@@ -400,7 +401,7 @@ impl Transaction {
         // has timed out by then)
         let unwanted = code == 408 && !self.is_invite() && !self.options.noninvite_408;
         if self.options.disable_internal_reply || unwanted {
-            env.out.push(Action::Completed { id: self.id, code, branch: None, local: true });
+            env.out.push(Action::Completed { id: self.id, code, branch: None, local: true, reply: None });
             self.end_silently(env);
             return;
         }

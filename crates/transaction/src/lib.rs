@@ -236,7 +236,7 @@ pub struct Armed {
     pub failure: bool,
     /// `t_on_branch_failure` is set.
     pub branch_failure: bool,
-    /// Somebody wants to hear of provisional replies and failed legs: [`Action::Provisional`], [`Action::Failing`].
+    /// Somebody wants to hear of replies: of [`Action::Provisional`], [`Action::Failing`], and what [`Action::Completed`] sent.
     pub told: bool,
 }
 
@@ -295,8 +295,9 @@ pub enum Action {
     Provisional { id: TransactionId, branch: u16, reply: Arc<Message> },
     /// All branches are final, none succeeded and no failure route is armed; the best reply is sent next. Only with [`Armed::told`].
     Failing { id: TransactionId, code: u16, branch: u16, reply: Option<Arc<Message>> },
-    /// A final reply was chosen and sent to the caller: for accounting and statistics.
-    Completed { id: TransactionId, code: u16, branch: Option<u16>, local: bool },
+    /// A final reply was chosen and sent to the caller: for accounting and statistics. `reply` only with [`Armed::told`], and only when it
+    /// was not made here.
+    Completed { id: TransactionId, code: u16, branch: Option<u16>, local: bool, reply: Option<Arc<Message>> },
     /// A local (UAC) transaction got its final reply (`None`: timeout, code 408).
     LocalFinal {
         id: TransactionId,
