@@ -3,11 +3,13 @@
 
 use script::Module;
 
+pub mod acc;
 pub mod accepted;
 pub mod app_python3;
 pub mod cfgutils;
 pub mod core;
 pub mod corex;
+pub mod dialog;
 pub mod hdr;
 pub mod kemix;
 pub mod kex;
@@ -37,11 +39,13 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 
 /// The one list of modules.
 const MODULES: &[(&str, Make)] = &[
+    ("acc", make::<acc::Acc>),
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
     ("cfgutils", make::<cfgutils::CfgUtils>),
     ("core", make::<core::CoreFunctions>),
     ("corex", make::<corex::Corex>),
+    ("dialog", make::<dialog::DialogModule>),
     ("hdr", make::<hdr::Hdr>),
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),

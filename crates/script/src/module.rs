@@ -134,6 +134,10 @@ pub trait Module: Any + Send + Sync {
     fn hear(&self, ctx: &mut RouteContext<'_>, moment: &Moment<'_>) {
         let _ = (ctx, moment);
     }
+    /// Called once when the server ends, after the last message: for what has to be written.
+    fn shutdown(&self, core: &Core, now: Now) {
+        let _ = (core, now);
+    }
     /// Called about once a second by the timer worker, never with a lock held. `budget` bounds the work: items to look at.
     fn tick(&self, core: &Core, now: Now) {
         let _ = (core, now);

@@ -8,6 +8,7 @@
 pub mod journal;
 mod memory;
 mod open;
+mod worker;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod battery;
@@ -15,6 +16,7 @@ pub mod battery;
 pub use journal::Journal;
 pub use memory::Memory;
 pub use open::{open, substitute};
+pub use worker::Worker;
 
 /// A column's value.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]

@@ -26,6 +26,7 @@ use script::{
 use transaction::Now;
 
 use crate::usrloc::{Domains, Usrloc, socket_text};
+pub(crate) use events::stand_in;
 use lookup::Into;
 use reply::Prepared;
 use save::SaveOptions;
