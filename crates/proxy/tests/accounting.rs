@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::*;
-use script::{CoreConfig, Module, ParamValue, RouteContext, RunOutcome, Setup};
+use script::{Module, ParamValue, RouteContext, RunOutcome};
 use store::{Database, Memory, Query, Value};
 
 /// Flags of the scripts in this file.
@@ -36,28 +36,6 @@ impl Ledger {
         let text = |v: &Value| String::from_utf8_lossy(v.as_text().unwrap_or(b"NULL")).into_owned();
         rows.iter().map(|row| row.iter().map(text).collect::<Vec<_>>().join(" ")).collect()
     }
-}
-
-fn module(name: &str, params: &[(&str, ParamValue)], before: &[Arc<dyn Module>]) -> Arc<dyn Module> {
-    let mut module = modules::create(name).unwrap();
-    for (name, value) in params {
-        module.set_param(name, value.clone()).unwrap();
-    }
-    let now = transaction::Now {
-        mono: transaction::Timestamp::from_millis(1000),
-        unix_micros: 1_767_323_045_000_000,
-    };
-    let setup = Setup { config: &CoreConfig::default(), listeners: &[], modules: before, now };
-    module.setup(&setup).unwrap();
-    module.into()
-}
-
-fn int(n: i64) -> ParamValue {
-    ParamValue::Int(n)
-}
-
-fn text(s: &str) -> ParamValue {
-    ParamValue::Str(s.into())
 }
 
 /// A bench with `acc` over a database of its own.
@@ -226,22 +204,6 @@ fn flags_set_after_the_transaction_was_made_count_only_where_it_was_prepared() {
         b.send(BOB, &reply(&sent, "200 OK", "tb"));
         assert_eq!(ledger.rows("acc").len(), rows, "acc_prepare_always {prepare}");
     }
-}
-
-/// A route that tracks the call, as scripts do it.
-fn tracked(ctx: &mut RouteContext<'_>) -> RunOutcome {
-    let call = |ctx: &mut RouteContext<'_>, object: &str, name: &str| {
-        let core = ctx.core;
-        let (module, row) = core.registry.function(object, name).unwrap();
-        (row.call)(module.as_ref(), ctx, &[]).to_int().unwrap()
-    };
-    if ctx.message.to().unwrap().tag().is_some() {
-        call(ctx, "rr", "loose_route");
-    } else if ctx.message.method() == message::Method::Invite {
-        call(ctx, "rr", "record_route");
-        call(ctx, "dialog", "dlg_manage");
-    }
-    relay(ctx)
 }
 
 #[test]

@@ -211,8 +211,7 @@ impl DialogModule {
             if self.settings.ka_interval > 0 {
                 facts.keepalive = now + i64::from(self.settings.ka_interval);
             }
-            let noack = now + i64::from(self.settings.noack_timeout);
-            if facts.state == State::Answered { noack.min(facts.timeout) } else { facts.timeout }
+            self.next_look(&facts)
         };
         self.counters.active(1);
         self.table.schedule(dialog, due);
@@ -352,8 +351,8 @@ impl DialogModule {
                     first
                 };
                 if first {
-                    let timeout = dialog.facts().timeout;
-                    self.table.schedule(dialog, timeout);
+                    let due = self.next_look(&dialog.facts());
+                    self.table.schedule(dialog, due);
                     self.changed(dialog);
                     self.happened(ctx, DialogMoment::Acknowledged, None);
                 }

@@ -7,7 +7,7 @@ use message::Transport;
 use script::{DialogMoment, Inbound, RouteContext, RouteKind, Services};
 use transaction::{Now, SocketId};
 
-use super::dialog::{Dialog, KA_CALLEE, KA_CALLER, State, TIMEOUT_BYE};
+use super::dialog::{Dialog, Facts, KA_CALLEE, KA_CALLER, State, TIMEOUT_BYE};
 use super::requests::Side;
 use super::{DialogModule, seconds};
 
@@ -82,23 +82,30 @@ impl DialogModule {
             }
             State::Answered | State::Confirmed if unix >= timeout => self.expire(services, now, dialog),
             State::Answered | State::Confirmed => {
-                let mut next = timeout;
-                if state == State::Answered {
-                    next = next.min(started + i64::from(self.settings.noack_timeout));
+                if self.keeps_alive() && keepalive > 0 && unix >= keepalive {
+                    self.keep_alive(services, now, dialog);
+                    dialog.facts().keepalive = unix + i64::from(self.settings.ka_interval);
                 }
-                if self.settings.ka_interval > 0 && self.settings.ka_timer > 0 && keepalive > 0 {
-                    if unix >= keepalive {
-                        self.keep_alive(services, now, dialog);
-                        let again = unix + i64::from(self.settings.ka_interval);
-                        dialog.facts().keepalive = again;
-                        next = next.min(again);
-                    } else {
-                        next = next.min(keepalive);
-                    }
-                }
+                let next = self.next_look(&dialog.facts());
                 self.table.schedule(dialog, next);
             }
         }
+    }
+
+    fn keeps_alive(&self) -> bool {
+        self.settings.ka_interval > 0 && self.settings.ka_timer > 0
+    }
+
+    /// When an answered dialog has to be looked at.
+    pub(super) fn next_look(&self, facts: &Facts) -> i64 {
+        let mut next = facts.timeout;
+        if facts.state == State::Answered {
+            next = next.min(facts.started + i64::from(self.settings.noack_timeout));
+        }
+        if self.keeps_alive() && facts.keepalive > 0 {
+            next = next.min(facts.keepalive);
+        }
+        next
     }
 
     fn expire(&self, services: &Services<'_>, now: Now, dialog: &Arc<Dialog>) {
