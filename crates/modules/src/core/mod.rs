@@ -1,6 +1,7 @@
 //! The core's functions: logging, `is_myself`, flags, URIs, methods, transports, `forward`.
 
 mod kinds;
+mod runtime;
 
 use message::{Fault, Uri};
 use script::{Module, Outcome, PseudoVariable, RelayTo, RouteContext, RunOutcome, ksr_module};
@@ -26,6 +27,9 @@ impl Module for CoreFunctions {
     }
     fn pseudo_variables(&self) -> &'static [PseudoVariable] {
         pv::CORE
+    }
+    fn runtime_params(&self) -> &'static [script::RuntimeParam] {
+        runtime::PARAMS
     }
 }
 
