@@ -5,10 +5,15 @@ use script::Module;
 
 pub mod accepted;
 pub mod app_python3;
+pub mod cfg_rpc;
 pub mod cfgutils;
 pub mod core;
 pub mod corex;
+pub mod counters;
+pub mod ctl;
+pub mod debugger;
 pub mod hdr;
+pub mod jsonrpcs;
 pub mod kemix;
 pub mod kex;
 pub mod maxfwd;
@@ -18,6 +23,7 @@ pub mod rr;
 pub mod sanity;
 pub mod siputils;
 pub mod sl;
+pub mod statistics;
 pub mod textops;
 pub mod textopsx;
 pub mod tm;
@@ -39,10 +45,15 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 const MODULES: &[(&str, Make)] = &[
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
+    ("cfg_rpc", make::<cfg_rpc::CfgRpc>),
     ("cfgutils", make::<cfgutils::CfgUtils>),
     ("core", make::<core::CoreFunctions>),
     ("corex", make::<corex::Corex>),
+    ("counters", make::<counters::Counters>),
+    ("ctl", make::<ctl::Ctl>),
+    ("debugger", make::<debugger::Debugger>),
     ("hdr", make::<hdr::Hdr>),
+    ("jsonrpcs", make::<jsonrpcs::JsonRpcs>),
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),
     ("maxfwd", make::<maxfwd::MaxFwd>),
@@ -52,6 +63,7 @@ const MODULES: &[(&str, Make)] = &[
     ("sanity", make::<sanity::Sanity>),
     ("siputils", make::<siputils::SipUtils>),
     ("sl", make::<sl::Sl>),
+    ("statistics", make::<statistics::StatisticsModule>),
     ("textops", make::<textops::TextOps>),
     ("textopsx", make::<textopsx::TextOpsX>),
     ("tm", make::<tm::Tm>),

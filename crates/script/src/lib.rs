@@ -14,6 +14,7 @@ pub mod context;
 pub mod engine;
 pub mod function;
 mod ip_text;
+pub mod levels;
 pub mod listener;
 pub mod module;
 pub mod names;
@@ -41,8 +42,9 @@ pub use engine::{
     ScriptEngine, ScriptError, ScriptWorker,
 };
 pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
+pub use levels::Levels;
 pub use listener::Listener;
-pub use module::{Core, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
+pub use module::{Core, ModParam, Module, ParamType, ParamValue, RuntimeParam, Setup, SetupError};
 pub use outbox::Outbox;
 pub use parked::Parked;
 pub use pv::transformations;

@@ -66,6 +66,65 @@ pub struct ModParam {
     pub doc: &'static str,
 }
 
+/// A parameter as `cfg.*` (module `cfg_rpc`) shows it while the server runs, and changes it where that is possible.
+#[derive(Clone, Copy)]
+pub struct RuntimeParam {
+    /// Group, Kamailio's: mostly the module's name.
+    pub group: &'static str,
+    /// Name in the group.
+    pub name: &'static str,
+    /// What it is.
+    pub doc: &'static str,
+    /// Type.
+    pub kind: ParamType,
+    /// The value in force.
+    pub value: fn(&dyn Module, &Core) -> ParamValue,
+    /// Changes it from now on; `None` for what is read once, at the start. A value out of range is an error that says so.
+    pub change: Option<ChangeParam>,
+}
+
+/// Rows of parameters that are read once, at the start: `read_only_params!("tm", Tm; "fr_timer" Int "Milliseconds ..." |m| m.fr_timer.into();)`.
+#[macro_export]
+macro_rules! read_only_params {
+    ($group:literal, $module:ty; $($name:literal $kind:ident $doc:literal $value:expr;)*) => {
+        &[$($crate::RuntimeParam {
+            group: $group,
+            name: $name,
+            doc: $doc,
+            kind: $crate::ParamType::$kind,
+            value: |module, _| {
+                let value: fn(&$module) -> $crate::ParamValue = $value;
+                match (module as &dyn ::std::any::Any).downcast_ref::<$module>() {
+                    Some(module) => value(module),
+                    None => $crate::ParamValue::Int(0),
+                }
+            },
+            change: None,
+        }),*]
+    };
+}
+
+impl From<i64> for ParamValue {
+    fn from(value: i64) -> ParamValue {
+        ParamValue::Int(value)
+    }
+}
+
+impl From<bool> for ParamValue {
+    fn from(value: bool) -> ParamValue {
+        ParamValue::Int(value.into())
+    }
+}
+
+impl From<&str> for ParamValue {
+    fn from(value: &str) -> ParamValue {
+        ParamValue::Str(value.to_owned())
+    }
+}
+
+/// Changes a [`RuntimeParam`] of a module.
+pub type ChangeParam = fn(&dyn Module, &Core, ParamValue) -> Result<(), SetupError>;
+
 /// Why a module refuses its configuration; printed beside the line of the `modparam` or `loadmodule`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupError(pub String);
@@ -118,6 +177,10 @@ pub trait Module: Any + Send + Sync {
     }
     /// Its RPC commands.
     fn rpc(&self) -> &'static [RpcCommand] {
+        &[]
+    }
+    /// Parameters that `cfg.*` can show and change while the server runs.
+    fn runtime_params(&self) -> &'static [RuntimeParam] {
         &[]
     }
     /// Called once after all parameters are set.

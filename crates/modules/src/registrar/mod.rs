@@ -4,6 +4,7 @@
 //! The tables are module [`usrloc`](crate::usrloc)'s. `request.rs` reads a REGISTER, `save.rs` binds its contacts, `reply.rs` writes the
 //! answer, `lookup.rs` makes destination sets.
 
+mod runtime;
 mod aor;
 mod events;
 mod lookup;
@@ -300,6 +301,9 @@ impl Module for Registrar {
     fn pseudo_variables(&self) -> &'static [PseudoVariable] {
         const ROWS: &[PseudoVariable] = &[ulc::ULC];
         ROWS
+    }
+    fn runtime_params(&self) -> &'static [script::RuntimeParam] {
+        runtime::PARAMS
     }
     fn params(&self) -> &'static [ModParam] {
         Settings::PARAMS
