@@ -12,10 +12,12 @@ pub mod hdr;
 pub mod kemix;
 pub mod kex;
 pub mod maxfwd;
+pub mod nathelper;
 pub mod pv;
 pub mod registrar;
 pub mod rr;
 pub mod sanity;
+pub(crate) mod sdp;
 pub mod siputils;
 pub mod sl;
 pub mod textops;
@@ -46,6 +48,7 @@ const MODULES: &[(&str, Make)] = &[
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),
     ("maxfwd", make::<maxfwd::MaxFwd>),
+    ("nathelper", make::<nathelper::NatHelper>),
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
