@@ -201,6 +201,11 @@ fn uri_of(alias: &[u8], show_udp: bool) -> Option<Vec<u8>> {
     Uri::parse(&uri).is_ok_and(|u| u.user.is_none()).then_some(uri)
 }
 
+/// An address in the form of an alias, `ip~port~transport`, as a URI.
+pub(crate) fn alias_as_uri(alias: &[u8]) -> Option<Vec<u8>> {
+    uri_of(alias, false)
+}
+
 pub(super) fn handle_alias(ctx: &mut RouteContext<'_>, name: &str, last: bool) -> Outcome {
     let (next, left) = {
         let Ok(uri) = ctx.parse_request_uri() else { return Outcome::FALSE };
