@@ -17,10 +17,14 @@ pub mod jsonrpcs;
 pub mod kemix;
 pub mod kex;
 pub mod maxfwd;
+pub mod nathelper;
+pub mod path;
 pub mod pv;
 pub mod registrar;
 pub mod rr;
 pub mod sanity;
+pub(crate) mod sdp;
+pub mod sdpops;
 pub mod siputils;
 pub mod sl;
 pub mod statistics;
@@ -57,10 +61,13 @@ const MODULES: &[(&str, Make)] = &[
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),
     ("maxfwd", make::<maxfwd::MaxFwd>),
+    ("nathelper", make::<nathelper::NatHelper>),
+    ("path", make::<path::Path>),
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
     ("sanity", make::<sanity::Sanity>),
+    ("sdpops", make::<sdpops::SdpOps>),
     ("siputils", make::<siputils::SipUtils>),
     ("sl", make::<sl::Sl>),
     ("statistics", make::<statistics::StatisticsModule>),

@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use message::Message;
 use transaction::Now;
 
 use crate::{
-    Callbacks, CoreConfig, Function, Listener, PseudoVariable, Registry, RpcCommand, Services, Statistics,
+    Callbacks, CoreConfig, Function, Inbound, Listener, PseudoVariable, Registry, RpcCommand, Services,
+    Statistics,
 };
 
 /// What every part of the server shares, read-only after start-up.
@@ -195,5 +197,11 @@ pub trait Module: Any + Send + Sync {
     /// Called after each [`Module::tick`] on the same thread, which has an engine of its own: event callbacks run here.
     fn events(&self, services: &Services<'_>, now: Now) {
         let _ = (services, now);
+    }
+    /// Whether a reply answers a request that this module sent without a transaction, with a Via branch of its own: it goes no further
+    /// then, and no script sees it. Asked only for replies whose branch no transaction made; never with a lock held.
+    fn takes_reply(&self, core: &Core, reply: &Message, inbound: Inbound, now: Now) -> bool {
+        let _ = (core, reply, inbound, now);
+        false
     }
 }

@@ -14,6 +14,7 @@ use script::RouteContext;
 use transaction::SocketId;
 
 use super::Rr;
+use crate::path::Path;
 
 /// Return value: the only Route was this server, in a request outside of a dialog.
 pub(super) const PRELOADED: i64 = -3;
@@ -108,11 +109,22 @@ impl Rr {
             return -1;
         }
         let preloaded = message.to().ok().and_then(|t| t.tag()).is_none_or(<[u8]>::is_empty);
-        if mode != 1 && ctx.is_myself_uri(message.request_uri()) {
+        let result = if mode != 1 && ctx.is_myself_uri(message.request_uri()) {
             self.after_strict(ctx, &message, &set)
         } else {
             self.after_loose(ctx, &message, &set, preloaded)
+        };
+        // Most Routes say nothing that module `path` could be looking for.
+        let own = set.elements.first().map(|e| e.uri.params.0).filter(|_| result > 0 || result == PRELOADED);
+        let core = ctx.core;
+        if let Some(params) = own
+            .filter(|p| p.contains(&b'='))
+            .filter(|p| ctx.slots.peek::<OwnRoute>().is_some_and(|o| o.params.as_deref() == Some(p)))
+            && let Some(path) = core.registry.module::<Path>()
+        {
+            path.after_loose_route(ctx, params);
         }
+        result
     }
 
     fn is_own(&self, ctx: &RouteContext<'_>, uri: &Uri<'_>) -> bool {
