@@ -102,6 +102,7 @@ impl Proxy {
     }
 
     fn end_of_request_route(&self, services: &Services<'_>, ctx: &mut RouteContext<'_>, outcome: RunOutcome) {
+        script::hooks::tell(ctx, &script::Moment::RouteEnded);
         if outcome == RunOutcome::Exception {
             self.counters.script_errors.inc();
             if self.settings.answer_exceptions && !ctx.replied && ctx.message.method() != Method::Ack {

@@ -13,6 +13,7 @@ pub mod config;
 pub mod context;
 pub mod engine;
 pub mod function;
+pub mod hooks;
 mod ip_text;
 pub mod levels;
 pub mod listener;
@@ -42,6 +43,7 @@ pub use engine::{
     ScriptEngine, ScriptError, ScriptWorker,
 };
 pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
+pub use hooks::{DialogMoment, Interest, Kept, Moment};
 pub use levels::Levels;
 pub use listener::Listener;
 pub use module::{Core, ModParam, Module, ParamType, ParamValue, RuntimeParam, Setup, SetupError};

@@ -7,8 +7,8 @@ use message::Message;
 use transaction::Now;
 
 use crate::{
-    Callbacks, CoreConfig, Function, Inbound, Listener, PseudoVariable, Registry, RpcCommand, Services,
-    Statistics,
+    Callbacks, CoreConfig, Function, Inbound, Interest, Listener, Moment, PseudoVariable, Registry,
+    RouteContext, RpcCommand, Services, Statistics,
 };
 
 /// What every part of the server shares, read-only after start-up.
@@ -189,6 +189,14 @@ pub trait Module: Any + Send + Sync {
     fn setup(&mut self, setup: &Setup<'_>) -> Result<(), SetupError> {
         let _ = setup;
         Ok(())
+    }
+    /// What it may want to hear of requests and transactions; asked after [`Module::setup`].
+    fn interest(&self) -> Interest {
+        Interest::NONE
+    }
+    /// Hears of a moment that [`Module::interest`] names: also of transactions that another module watches. Never with a lock held.
+    fn hear(&self, ctx: &mut RouteContext<'_>, moment: &Moment<'_>) {
+        let _ = (ctx, moment);
     }
     /// Called about once a second by the timer worker, never with a lock held. `budget` bounds the work: items to look at.
     fn tick(&self, core: &Core, now: Now) {

@@ -5,6 +5,7 @@
 //! keeps tables in the process. [`schema`] knows Kamailio's tables. The `battery` module (feature `testing`) is what every backend has to pass.
 #![forbid(unsafe_code)]
 
+pub mod journal;
 mod memory;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -26,6 +27,7 @@ mod url;
 #[cfg(any(test, feature = "testing"))]
 pub mod battery;
 
+pub use journal::Journal;
 pub use memory::Memory;
 pub use open::{open, open_or_create, substitute};
 pub use schema::{VersionError, check_version};

@@ -10,7 +10,8 @@
 use std::sync::Arc;
 
 use message::{HeaderName, Message, NameAddr, Uri};
-use script::RouteContext;
+use script::hooks::tell;
+use script::{Interest, Moment, RouteContext};
 use transaction::SocketId;
 
 use super::Rr;
@@ -97,6 +98,15 @@ impl RouteSet<'_> {
     }
 }
 
+/// Modules that follow dialogs find theirs in what this server wrote into its Record-Route.
+fn routed(ctx: &mut RouteContext<'_>) {
+    if !ctx.core.registry.interest().meets(Interest::LOOSE_ROUTED) {
+        return;
+    }
+    let params = ctx.slots.peek::<OwnRoute>().and_then(|own| own.params.clone()).unwrap_or_default();
+    tell(ctx, &Moment::LooseRouted { params: &params });
+}
+
 impl Rr {
     /// `mode` 1: the Request-URI is not looked at.
     pub(super) fn route(&self, ctx: &mut RouteContext<'_>, mode: i64) -> i64 {
@@ -123,6 +133,9 @@ impl Rr {
             && let Some(path) = core.registry.module::<Path>()
         {
             path.after_loose_route(ctx, params);
+        }
+        if result == 1 {
+            routed(ctx);
         }
         result
     }

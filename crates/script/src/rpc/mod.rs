@@ -1,6 +1,5 @@
 //! RPC commands: one row each, answered over every control channel.
 
-
 mod dispatch;
 pub mod layout;
 

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use script::{Core, Module, ParamType, RpcCommand, RpcError, ScriptEngine};
 use serde_json::{Value as Json, json};
-use transaction::Now;
 
 use crate::clock::ctime;
 use crate::reload::Reloader;
