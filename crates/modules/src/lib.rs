@@ -9,6 +9,7 @@ pub mod cfgutils;
 pub mod core;
 pub mod corex;
 pub mod hdr;
+pub mod htable;
 pub mod kemix;
 pub mod kex;
 pub mod maxfwd;
@@ -43,6 +44,7 @@ const MODULES: &[(&str, Make)] = &[
     ("core", make::<core::CoreFunctions>),
     ("corex", make::<corex::Corex>),
     ("hdr", make::<hdr::Hdr>),
+    ("htable", make::<htable::Htable>),
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),
     ("maxfwd", make::<maxfwd::MaxFwd>),

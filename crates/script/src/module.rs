@@ -131,4 +131,8 @@ pub trait Module: Any + Send + Sync {
     fn events(&self, services: &Services<'_>, now: Now) {
         let _ = (services, now);
     }
+    /// Called once when the server ends, after the last message: what is to outlive the process is written now.
+    fn stop(&self, core: &Core, now: Now) {
+        let _ = (core, now);
+    }
 }
