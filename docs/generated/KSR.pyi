@@ -790,6 +790,163 @@ class _hdr:
 
 hdr: _hdr
 
+class _htable:
+    """`KSR.htable`"""
+
+    @staticmethod
+    def sht_cn(htname: str, op: str, mval: str, /) -> int:
+        r"""Number of items whose key passes, as `sht_match_name`; -1 for another operator and when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_dec(htname: str, itname: str, /) -> int:
+        r"""Takes one from an integer and returns it, as `sht_inc`."""
+        ...
+
+    @staticmethod
+    def sht_get(htname: str, itname: str, /) -> Xval:
+        r"""The value of an item, or null. With `initval` that number stands for an item that is not there."""
+        ...
+
+    @staticmethod
+    def sht_gete(htname: str, itname: str, /) -> Xval:
+        r"""As `sht_get`, with an empty text for null."""
+        ...
+
+    @staticmethod
+    def sht_getw(htname: str, itname: str, /) -> Xval:
+        r"""As `sht_get`, with `<null>` for null."""
+        ...
+
+    @staticmethod
+    def sht_inc(htname: str, itname: str, /) -> int:
+        r"""Adds one to an integer and returns it. One that is not there begins with `initval`; -255 without it, for texts, and when there is no
+        such table."""
+        ...
+
+    @staticmethod
+    def sht_is_null(htname: str, itname: str, /) -> int:
+        r"""Whether an item is not there: 1, or -2 when the table's `initval` stands for it; -1 when it is there. 2 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_iterator_end(iname: str, /) -> int:
+        r"""Closes an iterator. -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def sht_iterator_next(iname: str, /) -> int:
+        r"""To the next item: `$shtitkey(iname)` and `$shtitval(iname)`. -1 after the last."""
+        ...
+
+    @staticmethod
+    def sht_iterator_rm(iname: str, /) -> int:
+        r"""Removes the item an iterator stands on."""
+        ...
+
+    @staticmethod
+    def sht_iterator_setex(iname: str, exval: int, /) -> int:
+        r"""Sets the seconds the item an iterator stands on still lives."""
+        ...
+
+    @staticmethod
+    def sht_iterator_seti(iname: str, ival: int, /) -> int:
+        r"""Sets the item an iterator stands on to an integer."""
+        ...
+
+    @staticmethod
+    def sht_iterator_sets(iname: str, ival: str, /) -> int:
+        r"""Sets the item an iterator stands on to a text."""
+        ...
+
+    @staticmethod
+    def sht_iterator_start(iname: str, hname: str, /) -> int:
+        r"""Opens an iterator over a table, before its first item; there are four per worker, told apart by their names. -1 when too many are
+        open or there is no such table. It holds no lock: items may be written and removed meanwhile."""
+        ...
+
+    @staticmethod
+    def sht_lock(htname: str, itname: str, /) -> int:
+        r"""Keeps others out of `sht_lock` for this key until `sht_unlock`, or until the route ends.
+
+        Who waits for longer than a second gets -1 and goes on without. Reading and writing items does not wait for it. May be taken
+        several times by one route. -1 also when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_match_name(htname: str, op: str, mval: str, /) -> int:
+        r"""Whether the key of an item passes: `eq`, `ne`, `re` regular expression, `sw` begins with, `ew` ends with, `in` has in it."""
+        ...
+
+    @staticmethod
+    def sht_match_str_value(htname: str, op: str, mval: str, /) -> int:
+        r"""Whether the text of an item passes, as `sht_match_name`."""
+        ...
+
+    @staticmethod
+    def sht_reset(htname: str, /) -> int:
+        r"""Removes all items. Returns 0, as Kamailio does; -1 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_rm(htname: str, itname: str, /) -> int:
+        r"""Removes an item. Returns 1 also when it is not there; -1 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_rm_name(htname: str, op: str, val: str, /) -> int:
+        r"""Removes the items whose key passes: `re` regular expression, `sw` begins with, `ew` ends with, `in` has in it. -1 for another
+        operator."""
+        ...
+
+    @staticmethod
+    def sht_rm_name_re(htname: str, rexp: str, /) -> int:
+        r"""Removes the items whose key a regular expression is found in, without case. -1 when the expression is bad or there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_rm_value(htname: str, op: str, val: str, /) -> int:
+        r"""Removes the items whose text passes, as `sht_rm_name`. Integers stay."""
+        ...
+
+    @staticmethod
+    def sht_rm_value_re(htname: str, rexp: str, /) -> int:
+        r"""Removes the items whose text a regular expression is found in, without case."""
+        ...
+
+    @staticmethod
+    def sht_setex(htname: str, itname: str, exval: int, /) -> int:
+        r"""Sets the seconds an item still lives, 0 for ever. Returns 1 also when the item is not there; nothing happens in a table without
+        `autoexpire`. -1 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_seti(htname: str, itname: str, itval: int, /) -> int:
+        r"""Sets an item to an integer. Returns 1, or -1 when there is no such table or it takes no more."""
+        ...
+
+    @staticmethod
+    def sht_sets(htname: str, itname: str, itval: str, /) -> int:
+        r"""Sets an item to a text. Returns 1, or -1 when there is no such table or it takes no more."""
+        ...
+
+    @staticmethod
+    def sht_setxi(htname: str, itname: str, itval: int, exval: int, /) -> int:
+        r"""Sets an item to an integer that lives `exval` seconds, as `sht_setxs`."""
+        ...
+
+    @staticmethod
+    def sht_setxs(htname: str, itname: str, itval: str, exval: int, /) -> int:
+        r"""Sets an item to a text that lives `exval` seconds; 0 as the table says, also in a table without `autoexpire`."""
+        ...
+
+    @staticmethod
+    def sht_unlock(htname: str, itname: str, /) -> int:
+        r"""Gives back what `sht_lock` took. Returns 1 also when it was not taken; -1 when there is no such table."""
+        ...
+
+htable: _htable
+
 class _jsonrpcs:
     """`KSR.jsonrpcs`"""
 

@@ -13,6 +13,7 @@ pub mod counters;
 pub mod ctl;
 pub mod debugger;
 pub mod hdr;
+pub mod htable;
 pub mod jsonrpcs;
 pub mod kemix;
 pub mod kex;
@@ -57,6 +58,7 @@ const MODULES: &[(&str, Make)] = &[
     ("ctl", make::<ctl::Ctl>),
     ("debugger", make::<debugger::Debugger>),
     ("hdr", make::<hdr::Hdr>),
+    ("htable", make::<htable::Htable>),
     ("jsonrpcs", make::<jsonrpcs::JsonRpcs>),
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),

@@ -212,4 +212,8 @@ pub trait Module: Any + Send + Sync {
         let _ = (core, reply, inbound, now);
         false
     }
+    /// Called once when the server ends, after the last message: what is to outlive the process is written now.
+    fn stop(&self, core: &Core, now: Now) {
+        let _ = (core, now);
+    }
 }

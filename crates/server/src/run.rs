@@ -72,6 +72,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         stations,
         carriers: Mutex::default(),
         orphans: Orphans::default(),
+        begun: Default::default(),
         closing: AtomicBool::new(false),
         timer: Sleeper::default(),
         timer_sleeps_until: AtomicU64::new(0),
@@ -130,6 +131,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     }
     tracing::info!(target: "server", "ending: finishing what was read");
     let ended_in_time = threads.end(&shared, engine.as_ref(), &mut signals);
+    core.registry.modules().iter().for_each(|m| m.stop(&core, crate::clock::now()));
     drop(pid_file);
     // Its thread waits for clients for ever: the file goes here.
     let _ = std::fs::remove_file(control.path());

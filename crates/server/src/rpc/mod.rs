@@ -338,6 +338,7 @@ pub fn build_id() -> &'static str {
 mod tests {
     use super::*;
     use script::{CoreConfig, Registry};
+    use transaction::Now;
 
     fn core() -> Core {
         let core = Core {
