@@ -367,7 +367,8 @@ mod tests {
     fn changes_later() {
         let b = bench();
         assert_eq!(ask(&b, "cfg.set_delayed", json!(["maxfwd", "max_limit", 30])), Ok(Json::Null));
-        let waiting = json!([{"group name": "maxfwd", "variable name": "max_limit", "old value": 70, "new value": 30}]);
+        let waiting =
+            json!([{"group name": "maxfwd", "variable name": "max_limit", "old value": 70, "new value": 30}]);
         assert_eq!(ask(&b, "cfg.diff", json!([])), Ok(waiting));
         assert_eq!(ask(&b, "cfg.get", json!(["maxfwd"])), Ok(json!({"max_limit": 70})));
         assert_eq!(ask(&b, "cfg.commit", json!([])), Ok(Json::Null));

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use script::{
-    Core, Function, ModParam, Module, Outcome, ParamType, ParamValue, RouteContext, RpcCommand, RpcError, Setup,
-    SetupError, Statistic, ksr_module,
+    Core, Function, ModParam, Module, Outcome, ParamType, ParamValue, RouteContext, RpcCommand, RpcError,
+    Setup, SetupError, Statistic, ksr_module,
 };
 use serde_json::{Map, Value as Json, json};
 use transaction::Now;
@@ -141,7 +141,9 @@ fn word(params: &[Json], at: usize) -> Result<String, RpcError> {
     match params.get(at) {
         Some(Json::String(s)) => Ok(s.clone()),
         Some(Json::Number(n)) => Ok(n.to_string()),
-        _ => Err(RpcError::new(400, "too few parameters: a group and, for one counter, its name are expected")),
+        _ => {
+            Err(RpcError::new(400, "too few parameters: a group and, for one counter, its name are expected"))
+        }
     }
 }
 

@@ -307,10 +307,7 @@ mod tests {
             ask("ctl.listen"),
             json!(["binrpc", "unix_stream", "/c", "", "binrpc", "tcp", "127.0.0.1", "9"])
         );
-        assert_eq!(
-            ask("ctl.who"),
-            json!(["binrpc", "unix_stream", "<anonymous unix socket>", "", "/c", ""])
-        );
+        assert_eq!(ask("ctl.who"), json!(["binrpc", "unix_stream", "<anonymous unix socket>", "", "/c", ""]));
         book.gone(first);
         assert_eq!(ask("ctl.connections"), json!(0));
     }

@@ -30,8 +30,8 @@ mod mask {
 
 /// Pseudo-variables of the message that `OTHER` stands for.
 const OTHERS: &[&str] = &[
-    "$rm", "$rs", "$rr", "$ru", "$du", "$fu", "$ft", "$tu", "$tt", "$ci", "$cs", "$si", "$sp", "$Ri", "$Rp", "$mf",
-    "$bf", "$ua",
+    "$rm", "$rs", "$rr", "$ru", "$du", "$fu", "$ft", "$tu", "$tt", "$ci", "$cs", "$si", "$sp", "$Ri", "$Rp",
+    "$mf", "$bf", "$ua",
 ];
 
 /// Module `debugger`.
@@ -108,9 +108,26 @@ const PARAMS: &[ModParam] = &{
 
 /// Names of syslog facilities.
 const FACILITIES: &[&str] = &[
-    "LOG_AUTH", "LOG_CRON", "LOG_DAEMON", "LOG_KERN", "LOG_LOCAL0", "LOG_LOCAL1", "LOG_LOCAL2", "LOG_LOCAL3",
-    "LOG_LOCAL4", "LOG_LOCAL5", "LOG_LOCAL6", "LOG_LOCAL7", "LOG_LPR", "LOG_MAIL", "LOG_NEWS", "LOG_USER",
-    "LOG_UUCP", "LOG_AUTHPRIV", "LOG_FTP", "LOG_SYSLOG",
+    "LOG_AUTH",
+    "LOG_CRON",
+    "LOG_DAEMON",
+    "LOG_KERN",
+    "LOG_LOCAL0",
+    "LOG_LOCAL1",
+    "LOG_LOCAL2",
+    "LOG_LOCAL3",
+    "LOG_LOCAL4",
+    "LOG_LOCAL5",
+    "LOG_LOCAL6",
+    "LOG_LOCAL7",
+    "LOG_LPR",
+    "LOG_MAIL",
+    "LOG_NEWS",
+    "LOG_USER",
+    "LOG_UUCP",
+    "LOG_AUTHPRIV",
+    "LOG_FTP",
+    "LOG_SYSLOG",
 ];
 
 /// The facility of modules that have none of their own.
@@ -351,7 +368,9 @@ const RPC: &[RpcCommand] = &[
     RpcCommand {
         name: "dbg.bp",
         doc: "Breakpoints are of the native route language: always an error.",
-        call: |_, _, _, _| Err(RpcError::new(500, "There are no breakpoints here: the script is not stepped through")),
+        call: |_, _, _, _| {
+            Err(RpcError::new(500, "There are no breakpoints here: the script is not stepped through"))
+        },
     },
     RpcCommand {
         name: "dbg.trace",
@@ -361,7 +380,9 @@ const RPC: &[RpcCommand] = &[
     RpcCommand {
         name: "dbg.reset_msgid",
         doc: "Message numbers belong to workers and are not reset: always an error.",
-        call: |_, _, _, _| Err(RpcError::new(500, "Message numbers belong to workers here and are not reset")),
+        call: |_, _, _, _| {
+            Err(RpcError::new(500, "Message numbers belong to workers here and are not reset"))
+        },
     },
 ];
 

@@ -2,8 +2,8 @@
 
 use script::rpc::{self, layout};
 use script::{
-    Function, Inner, ModParam, ModParams, Module, Outcome, ParamType, ParamValue, PseudoVariable, RouteContext,
-    Setup, SetupError, Value, ksr_module,
+    Function, Inner, ModParam, ModParams, Module, Outcome, ParamType, ParamValue, PseudoVariable,
+    RouteContext, Setup, SetupError, Value, ksr_module,
 };
 use serde_json::Value as Json;
 

@@ -124,10 +124,14 @@ mod tests {
         bench.core.registry.modules().iter().for_each(|m| m.tick(&bench.core, bench.now));
         let core = bench.core.statistics.register("core", "rcv_requests", "x");
         let mut ctx = bench.request("OPTIONS sip:a@b SIP/2.0\n");
-        let mut update =
-            |name: &str, n: i64| bench.call(&mut ctx, "statistics.update_stat", &[name.into(), Value::Int(n)]);
+        let mut update = |name: &str, n: i64| {
+            bench.call(&mut ctx, "statistics.update_stat", &[name.into(), Value::Int(n)])
+        };
         let (yes, no) = (Value::Int(1), Value::Int(-1));
-        assert_eq!([update("v1", 5), update("v1", -2), update("v2", 1)], [yes.clone(), yes.clone(), yes.clone()]);
+        assert_eq!(
+            [update("v1", 5), update("v1", -2), update("v2", 1)],
+            [yes.clone(), yes.clone(), yes.clone()]
+        );
         assert_eq!([update("nope", 1), update("rcv_requests", 4)], [no, yes.clone()]);
         assert_eq!((bench.core.statistics.value("v1"), core.value()), (Some(3), 4));
         for name in ["v1", "v2"] {

@@ -4,13 +4,13 @@
 //! The tables are module [`usrloc`](crate::usrloc)'s. `request.rs` reads a REGISTER, `save.rs` binds its contacts, `reply.rs` writes the
 //! answer, `lookup.rs` makes destination sets.
 
-mod runtime;
 mod aor;
 mod events;
 mod lookup;
 mod registered;
 mod reply;
 mod request;
+mod runtime;
 mod save;
 mod settings;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `tm`: stateful processing. The machines are in the transaction crate, their use in the proxy; here is what scripts call.
 
-mod runtime;
 mod contacts;
+mod runtime;
 mod settings;
 
 use regex::Regex;
