@@ -100,7 +100,12 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     // Known before the first message: a script may ask, and so may whoever waits at the control socket.
     let rows = ThreadRows::default();
     if let Some(m) = core.registry.module::<ServerModule>() {
-        m.started(Running { engine: engine.clone(), reloader: reloader.clone(), threads: rows.clone() });
+        m.started(Running {
+            engine: engine.clone(),
+            shared: shared.clone(),
+            reloader: reloader.clone(),
+            threads: rows.clone(),
+        });
     }
     let threads = Threads::start(&shared, &engine, turn, rows)?;
     // Kamailio's main process runs `child_init` last, with rank 0.

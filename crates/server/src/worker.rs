@@ -91,7 +91,7 @@ pub struct Shared {
 
 impl Shared {
     /// Wakes the timer when something is due before it would wake by itself.
-    fn wake_timer(&self) {
+    pub(crate) fn wake_timer(&self) {
         if self.proxy.soonest().0 < self.timer_sleeps_until.load(Ordering::Relaxed) {
             self.timer.rouse();
         }

@@ -69,7 +69,12 @@ fn of_modules(core: &Core, params: &[Json]) -> Result<Json, RpcError> {
         Some("all") => 2,
         _ => 1,
     };
-    let modules = core.registry.modules().iter().map(|m| m.name()).filter(|n| name == "all" || name == *n);
+    let modules = core
+        .registry
+        .modules()
+        .iter()
+        .map(|m| m.name())
+        .filter(|n| *n != "server" && (name == "all" || name == *n));
     let mut rows = Vec::new();
     for module in modules {
         rows.push(json!(format!("Module: {module}")));

@@ -5,6 +5,7 @@ mod kemi;
 mod memory;
 mod names;
 mod stats;
+mod tm;
 
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
@@ -12,10 +13,11 @@ use script::{Module, RpcCommand, RpcError, ScriptEngine};
 use serde_json::Value as Json;
 
 use crate::reload::Reloader;
+use crate::worker::Shared;
 
 /// The rows of all files of this folder.
 static COMMANDS: LazyLock<Vec<RpcCommand>> =
-    LazyLock::new(|| [core::ROWS, kemi::ROWS, memory::ROWS, names::ROWS, stats::ROWS].concat());
+    LazyLock::new(|| [core::ROWS, kemi::ROWS, memory::ROWS, names::ROWS, stats::ROWS, tm::ROWS].concat());
 
 /// The module behind the server's own commands. Its state is what start-up makes after the modules.
 #[derive(Default)]
@@ -27,6 +29,8 @@ pub struct ServerModule {
 pub struct Running {
     /// The engine that routes.
     pub engine: Arc<dyn ScriptEngine>,
+    /// What workers share: the transactions and the sockets.
+    pub shared: Arc<Shared>,
     /// Loads its script anew.
     pub reloader: Arc<Reloader>,
     /// Threads that have started so far.
