@@ -40,6 +40,17 @@ impl Proxy {
         self.shards.recount();
     }
 
+    /// Looks at live transactions, at most `limit` of them. `f` must not call back.
+    pub fn for_transactions(&self, limit: usize, mut f: impl FnMut(&transaction::View<'_>)) {
+        let mut left = limit;
+        self.shards.each(|shard| {
+            for view in shard.views().take(left) {
+                left -= 1;
+                f(&view);
+            }
+        });
+    }
+
     /// No timer is due before; [`Timestamp::NEVER`] when none is running.
     pub fn soonest(&self) -> Timestamp {
         self.shards.soonest()
