@@ -6,6 +6,7 @@ use std::sync::Arc;
 use message::Message;
 use transaction::Now;
 
+use crate::exchange::Asking;
 use crate::{
     Callbacks, CoreConfig, Function, Inbound, Listener, PseudoVariable, Registry, RpcCommand, Services,
     Statistics,
@@ -23,6 +24,8 @@ pub struct Core {
     pub statistics: Statistics,
     /// Callback names.
     pub callbacks: Callbacks,
+    /// Questions to RTP relays and the like.
+    pub exchange: Asking,
 }
 
 /// Type of a module parameter, as in `modparams.tsv`.

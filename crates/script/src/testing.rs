@@ -56,6 +56,7 @@ impl Bench {
                 registry: Registry::new(modules),
                 statistics: Statistics::default(),
                 callbacks: Callbacks::default(),
+                exchange: Default::default(),
             },
             transactions: NoTransactions::default(),
             outbox: Outbox::default(),

@@ -416,6 +416,7 @@ mod tests {
             registry: Registry::new(vec![Arc::new(ServerModule::default())]),
             statistics: Default::default(),
             callbacks: Default::default(),
+            exchange: Default::default(),
         };
         core.statistics.register("core", "rcv_requests", "Requests received.").add(7);
         core.statistics.register("tmx", "2xx_transactions", "x").add(1);

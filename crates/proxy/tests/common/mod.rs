@@ -27,6 +27,7 @@ pub type Callback = Rc<dyn Fn(&mut RouteContext<'_>) -> RunOutcome>;
 #[derive(Default)]
 pub struct Script {
     callbacks: RefCell<HashMap<CallbackId, Callback>>,
+    exchange: Default::default(),
     ran: RefCell<HashMap<CallbackId, u64>>,
 }
 
