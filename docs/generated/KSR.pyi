@@ -2219,6 +2219,107 @@ class _rr:
 
 rr: _rr
 
+class _rtpproxy:
+    """`KSR.rtpproxy`"""
+
+    @staticmethod
+    def rtpproxy_answer(flags: str, /) -> int:
+        r"""As `rtpproxy_answer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer0() -> int:
+        r"""Makes the SDP of this reply or ACK go through the relay, as the answer. Returns as `rtpproxy_offer0`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_answer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy(flags: str, /) -> int:
+        r"""As `rtpproxy_destroy0`, with flags `1` `2` `3` `b` `t` of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy0() -> int:
+        r"""Ends the session of the call. Returns 1, or -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage(flags: str, /) -> int:
+        r"""As `rtpproxy_manage0`, with flags: `c` the session's `c=` too when streams have their own, `o` the address in `o=` (always done),
+        `r` trust addresses in the SDP, `a` asymmetric, `w` symmetric by force, `i` `e` interfaces, `x` interfaces by address family, `f`
+        although it is marked, `l` only a session that is there, `1` `2` `3` `b` the branch (or `extra_id_pv`) behind the Call-ID, `zNN`
+        milliseconds in a packet, `t` end the call whatever the To tag."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage0() -> int:
+        r"""Does what a message needs: an INVITE, UPDATE or PRACK with SDP is offered, an ACK or a reply with SDP is the answer (the offer, when
+        the INVITE had none), BYE, CANCEL, failure routes and replies from 300 on end the session.
+
+        Waits for the relay. Returns 1 also when nothing was to be done, -1 for other messages, -2 when the SDP went through a relay
+        already, -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_manage`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer(flags: str, /) -> int:
+        r"""As `rtpproxy_offer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer0() -> int:
+        r"""Makes the SDP of this message go through the relay, as an offer.
+
+        Waits for the relay. Returns 1, -1 when there is no SDP or the relay refuses, -2 when it went through a relay already, -3 when no
+        relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_offer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uac() -> int:
+        r"""Ends what `rtpproxy_stream2uac` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uas() -> int:
+        r"""Ends what `rtpproxy_stream2uas` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uac(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt (a file of the relay) to the caller, `count` times, -1 for ever. Returns 1, -1 when the relay refuses, -3 when none
+        answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uas(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt to the callee; as `rtpproxy_stream2uac`."""
+        ...
+
+    @staticmethod
+    def set_rtpproxy_set(rset: int, /) -> int:
+        r"""The set of nodes for further functions in this message. Returns 1, or -1 when there is no such set."""
+        ...
+
+    @staticmethod
+    def start_recording() -> int:
+        r"""Records the session at the relay. Returns 1, -1 when it refuses, -3 when no relay answers."""
+        ...
+
+rtpproxy: _rtpproxy
+
 class _sanity:
     """`KSR.sanity`"""
 

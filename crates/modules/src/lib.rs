@@ -22,7 +22,9 @@ pub mod nathelper;
 pub mod path;
 pub mod pv;
 pub mod registrar;
+pub(crate) mod relay;
 pub mod rr;
+pub mod rtpproxy;
 pub mod sanity;
 pub(crate) mod sdp;
 pub mod sdpops;
@@ -68,6 +70,7 @@ const MODULES: &[(&str, Make)] = &[
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
+    ("rtpproxy", make::<rtpproxy::RtpProxy>),
     ("sanity", make::<sanity::Sanity>),
     ("sdpops", make::<sdpops::SdpOps>),
     ("siputils", make::<siputils::SipUtils>),

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod engine;
+pub mod exchange;
 pub mod function;
 pub mod hooks;
 mod ip_text;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use message::Message;
 use transaction::Now;
 
+use crate::exchange::Asking;
 use crate::{
     Callbacks, CoreConfig, Function, Inbound, Interest, Listener, Moment, PseudoVariable, Registry,
     RouteContext, RpcCommand, Services, Statistics,
@@ -25,6 +26,8 @@ pub struct Core {
     pub callbacks: Callbacks,
     /// Addresses of host names given by the operator.
     pub names: crate::names::Names,
+    /// Questions to RTP relays and the like.
+    pub exchange: Asking,
 }
 
 /// Type of a module parameter, as in `modparams.tsv`.

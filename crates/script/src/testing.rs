@@ -57,6 +57,7 @@ impl Bench {
                 statistics: Statistics::default(),
                 callbacks: Callbacks::default(),
                 names: Default::default(),
+                exchange: Default::default(),
             },
             transactions: NoTransactions::default(),
             outbox: Outbox::default(),

@@ -86,6 +86,7 @@ impl Bench {
             statistics: Statistics::default(),
             callbacks: Callbacks::default(),
             names: Default::default(),
+            exchange: Default::default(),
         });
         let name = |name: &str| core.callbacks.intern(name.as_bytes()).unwrap();
         let routes = Routes { request: name("request"), reply: None, onsend: onsend.then(|| name("onsend")) };

@@ -98,6 +98,7 @@ mod tests {
             statistics: Default::default(),
             callbacks: Default::default(),
             names: Default::default(),
+            exchange: Default::default(),
         };
         core.statistics.register("core", "rcv_requests", "Requests received.").add(7);
         core.statistics.register("tmx", "2xx_transactions", "x").add(1);
