@@ -13,6 +13,7 @@ pub mod htable;
 pub mod kemix;
 pub mod kex;
 pub mod maxfwd;
+pub mod pike;
 pub mod pv;
 pub mod registrar;
 pub mod rr;
@@ -48,6 +49,7 @@ const MODULES: &[(&str, Make)] = &[
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),
     ("maxfwd", make::<maxfwd::MaxFwd>),
+    ("pike", make::<pike::Pike>),
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
