@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use message::{Edits, HeaderName, Message, print};
-use script::{Awaiting, Branch, Inbound, Parked, RouteContext, RouteKind, RunOutcome, Services};
+use script::{Awaiting, Branch, Inbound, Parked, RouteContext, RouteKind, RunOutcome, Services, Tell};
 use transaction::{Action, Hop, Input, LocalReply, Now, Outcome, Route, Timestamp, TransactionId};
 
 use crate::receive::print_shared;
@@ -68,8 +68,11 @@ impl Proxy {
                     }
                 }
                 Action::Completed { .. } | Action::Freed { .. } => {}
-                Action::LocalFinal { code, .. } => {
+                Action::LocalFinal { code, reply, script, .. } => {
                     tracing::debug!(target: "tm", code, "request of our own completed");
+                    if let Some(tell) = script.as_ref().and_then(|s| s.downcast_ref::<Tell>()) {
+                        self.tell_local_end(services, now, *tell, code, reply);
+                    }
                 }
             }
         }

@@ -24,6 +24,7 @@ pub mod record_route;
 pub mod regexp;
 pub mod registry;
 pub mod rpc;
+mod stand_in;
 pub mod statistics;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -41,7 +42,7 @@ pub use engine::{
 };
 pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
 pub use listener::Listener;
-pub use module::{Core, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
+pub use module::{Core, LocalEnd, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
 pub use outbox::Outbox;
 pub use parked::Parked;
 pub use pv::transformations;
@@ -51,6 +52,6 @@ pub use registry::Registry;
 pub use rpc::{RpcCommand, RpcError};
 pub use script_macros::{ModParams, ksr_module};
 pub use statistics::{Statistic, Statistics};
-pub use transactions::{CallIdAct, RelayTo, RequestState, Transactions, UacRequest};
+pub use transactions::{CallIdAct, RelayTo, RequestState, Tell, Transactions, UacRequest};
 pub use value::Value;
 pub use vars::Vars;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use message::Message;
 use transaction::Now;
 
 use crate::{
@@ -93,6 +94,17 @@ impl Setup<'_> {
     }
 }
 
+/// How a request of our own ended.
+#[derive(Debug, Clone)]
+pub struct LocalEnd {
+    /// The number its sender gave it, see [`Tell`](crate::Tell).
+    pub token: u64,
+    /// Status code; 408 also when there was no reply.
+    pub code: u16,
+    /// The final reply; `None` when there was none.
+    pub reply: Option<Arc<Message>>,
+}
+
 /// A module: rows plus the state they work on. Its functions get `&self`; state that changes is atomic or locked inside.
 pub trait Module: Any + Send + Sync {
     /// Name in `loadmodule`.
@@ -130,6 +142,12 @@ pub trait Module: Any + Send + Sync {
     /// Called after each [`Module::tick`] on the same thread, which has an engine of its own: event callbacks run here.
     fn events(&self, services: &Services<'_>, now: Now) {
         let _ = (services, now);
+    }
+    /// A request of this module's ([`Transactions::send_request`](crate::Transactions::send_request)) got its final reply, or none in time.
+    /// Called once for each request (for every 2xx of an INVITE), on whatever thread takes in the reply, never with a lock held. It must
+    /// not run callbacks of the script: they run in [`Module::events`].
+    fn local_reply(&self, services: &Services<'_>, now: Now, end: LocalEnd) {
+        let _ = (services, now, end);
     }
     /// Called once when the server ends, after the last message: what is to outlive the process is written now.
     fn stop(&self, core: &Core, now: Now) {
