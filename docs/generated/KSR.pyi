@@ -1517,6 +1517,24 @@ class _path:
 
 path: _path
 
+class _pike:
+    """`KSR.pike`"""
+
+    @staticmethod
+    def pike_check_ip(sip: str, /) -> int:
+        r"""As `pike_check_req`, for this address; IPv6 with or without brackets. Returns -1 also for what is no address."""
+        ...
+
+    @staticmethod
+    def pike_check_req() -> int:
+        r"""Counts the request for its sender's address.
+
+        Returns 1; -2 when this request makes the address a flooder, -1 for further ones. An address is refused from then on to the end of
+        the first unit with fewer requests than `reqs_density_per_unit`."""
+        ...
+
+pike: _pike
+
 class _pv:
     """`KSR.pv`"""
 

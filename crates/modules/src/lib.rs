@@ -20,6 +20,7 @@ pub mod kex;
 pub mod maxfwd;
 pub mod nathelper;
 pub mod path;
+pub mod pike;
 pub mod pv;
 pub mod registrar;
 pub(crate) mod relay;
@@ -67,6 +68,7 @@ const MODULES: &[(&str, Make)] = &[
     ("maxfwd", make::<maxfwd::MaxFwd>),
     ("nathelper", make::<nathelper::NatHelper>),
     ("path", make::<path::Path>),
+    ("pike", make::<pike::Pike>),
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),

@@ -159,6 +159,17 @@ impl Setup<'_> {
     }
 }
 
+/// How a request of our own ended.
+#[derive(Debug, Clone)]
+pub struct LocalEnd {
+    /// The number its sender gave it, see [`Tell`](crate::Tell).
+    pub token: u64,
+    /// Status code; 408 also when there was no reply.
+    pub code: u16,
+    /// The final reply; `None` when there was none.
+    pub reply: Option<Arc<Message>>,
+}
+
 /// A module: rows plus the state they work on. Its functions get `&self`; state that changes is atomic or locked inside.
 pub trait Module: Any + Send + Sync {
     /// Name in `loadmodule`.
@@ -214,6 +225,12 @@ pub trait Module: Any + Send + Sync {
     fn takes_reply(&self, core: &Core, reply: &Message, inbound: Inbound, now: Now) -> bool {
         let _ = (core, reply, inbound, now);
         false
+    }
+    /// A request of this module's ([`Transactions::send_request`](crate::Transactions::send_request)) got its final reply, or none in time.
+    /// Called once for each request (for every 2xx of an INVITE), on whatever thread takes in the reply, never with a lock held. It must
+    /// not run callbacks of the script: they run in [`Module::events`].
+    fn local_reply(&self, services: &Services<'_>, now: Now, end: LocalEnd) {
+        let _ = (services, now, end);
     }
     /// Called once when the server ends, after the last message: what is to outlive the process is written now.
     fn stop(&self, core: &Core, now: Now) {
