@@ -5,6 +5,7 @@ use script::Module;
 
 pub mod accepted;
 pub mod app_python3;
+pub mod auth;
 pub mod cfgutils;
 pub mod core;
 pub mod corex;
@@ -39,6 +40,7 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 const MODULES: &[(&str, Make)] = &[
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
+    ("auth", make::<auth::Auth>),
     ("cfgutils", make::<cfgutils::CfgUtils>),
     ("core", make::<core::CoreFunctions>),
     ("corex", make::<corex::Corex>),
