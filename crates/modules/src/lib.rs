@@ -6,9 +6,11 @@ use script::Module;
 pub mod accepted;
 pub mod app_python3;
 pub mod auth;
+pub mod auth_db;
 pub mod cfgutils;
 pub mod core;
 pub mod corex;
+mod database;
 pub mod hdr;
 pub mod kemix;
 pub mod kex;
@@ -41,6 +43,7 @@ const MODULES: &[(&str, Make)] = &[
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
     ("auth", make::<auth::Auth>),
+    ("auth_db", make::<auth_db::AuthDb>),
     ("cfgutils", make::<cfgutils::CfgUtils>),
     ("core", make::<core::CoreFunctions>),
     ("corex", make::<corex::Corex>),
