@@ -668,6 +668,42 @@ class _corex:
 
 corex: _corex
 
+class _counters:
+    """`KSR.counters`"""
+
+    @staticmethod
+    def add(sname: str, v: int, /) -> int:
+        r"""Adds to a counter, `name` or `group.name`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def inc(sname: str, /) -> int:
+        r"""Adds one to a counter, `name` or `group.name`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def reset(sname: str, /) -> int:
+        r"""Sets a counter, `name` or `group.name`, to 0. Returns 1, or -1 when there is none of that name."""
+        ...
+
+counters: _counters
+
+class _debugger:
+    """`KSR.debugger`"""
+
+    @staticmethod
+    def dbg_pv_dump() -> int:
+        r"""Writes all variables that are set to the log, as one JSON object at level debug. Returns 1."""
+        ...
+
+    @staticmethod
+    def dbg_pv_dump_ex(mask: int, lev: int, /) -> int:
+        r"""Writes variables to the log as one JSON object. `mask` says which, added up: 1 also those that are null, 2 `$avp`, 4 `$var`,
+        8 `$xavp`, 16 those of the message. `lev` is the log level, -5 to 3. Returns 1."""
+        ...
+
+debugger: _debugger
+
 class _hdr:
     """`KSR.hdr`"""
 
@@ -753,6 +789,33 @@ class _hdr:
         ...
 
 hdr: _hdr
+
+class _jsonrpcs:
+    """`KSR.jsonrpcs`"""
+
+    @staticmethod
+    def dispatch() -> int:
+        r"""Answers the JSON-RPC document of an HTTP request in `event_route[xhttp:request]`. There is no such route here yet: returns -1;
+        the server's `--admin` address answers HTTP."""
+        ...
+
+    @staticmethod
+    def exec(cmd: str, /) -> int:
+        r"""Executes a JSON-RPC 2.0 document. Returns 1, also when the command failed: `$jsonrpl(code)` is 200 or the error's code,
+        `$jsonrpl(text)` OK or its text, `$jsonrpl(body)` the whole answer. Returns -1 when the text is no JSON."""
+        ...
+
+    @staticmethod
+    def execx(cmd: str, /) -> int:
+        r"""As `exec`; `response` is its answer."""
+        ...
+
+    @staticmethod
+    def response() -> Xval:
+        r"""The whole answer of the last `exec` or `execx` in this worker, null before the first."""
+        ...
+
+jsonrpcs: _jsonrpcs
 
 class _kex:
     """`KSR.kex`"""
@@ -1142,6 +1205,160 @@ class _maxfwd:
         ...
 
 maxfwd: _maxfwd
+
+class _nathelper:
+    """`KSR.nathelper`"""
+
+    @staticmethod
+    def add_contact_alias() -> int:
+        r"""As `set_contact_alias` when the Contact URI is not the sender's address, port and transport already; `save` works with the original.
+        Returns 1, 2 when nothing was to do, -1 when there is no such Contact."""
+        ...
+
+    @staticmethod
+    def add_contact_alias_addr(ip: str, port: str, proto: str, /) -> int:
+        r"""Adds an alias with this address, port and transport to the Contact URI. Returns 1, or -1 when one of them is none."""
+        ...
+
+    @staticmethod
+    def add_rcv_param(flag: int, /) -> int:
+        r"""Adds a parameter `received` with the sender's address as a URI to every Contact: to the header, or with a flag other than 0 to the
+        URI (UDP only). For a registrar behind this server. Returns 1, or -1 when a Contact cannot be read."""
+        ...
+
+    @staticmethod
+    def fix_nated_contact() -> int:
+        r"""Writes the sender's address and port into the Contact URI. `save` and everything later works with it. Returns 1, or -1 when there is
+        no such Contact or it was changed already."""
+        ...
+
+    @staticmethod
+    def fix_nated_register() -> int:
+        r"""Writes the sender's address as a URI to `received_avp`, where `save` finds it: the contact is then reached at that address.
+        Returns 1, or -1 without that parameter."""
+        ...
+
+    @staticmethod
+    def fix_nated_sdp(flags: int, /) -> int:
+        r"""Changes the SDP. Flags: 1 adds `a=direction:active` to every medium; 2 writes the sender's address into `c=` lines; 4 adds
+        `nortpproxy_str`; 8 writes it into the `o=` line. With 2 or 8 `a=rtcp` follows.
+
+        Returns 1 when an address was changed, 2 when none was, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def fix_nated_sdp_ip(flags: int, ip: str, /) -> int:
+        r"""As `fix_nated_sdp` with this address in place of the sender's; empty: the sender's."""
+        ...
+
+    @staticmethod
+    def handle_ruri_alias() -> int:
+        r"""Takes the first `alias` out of the Request-URI and makes it the next hop `$du`. Returns 1, 2 when there is none, -1 when it cannot
+        be read."""
+        ...
+
+    @staticmethod
+    def handle_ruri_alias_mode(mode: int, /) -> int:
+        r"""As `handle_ruri_alias`; `mode` other than 0: the last alias."""
+        ...
+
+    @staticmethod
+    def is_rfc1918(address: str, /) -> int:
+        r"""Whether a text is a private IPv4 address (RFC 1918, RFC 6598). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def nat_uac_test(flags: int, /) -> int:
+        r"""Whether the sender seems to be behind NAT. Flags, any of which is enough:
+
+        1 the Contact is a private address; 2 the topmost Via is not the sender's address; 4 the topmost Via is a private address; 8 the SDP
+        has a private address; 16 the topmost Via has another port than the sender; 32 the sender is a private address; 64 it came over
+        WebSocket; 128 the Contact has another port than the sender; 256 the SDP has another address than the sender; 512 where it goes is
+        not what the Request-URI says (replies: what the second Via says), or is over WebSocket. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_alias_to_pv(pv: str, /) -> int:
+        r"""Writes the alias of the Contact to a variable, as a SIP URI. Returns 1, or -1 when there is none."""
+        ...
+
+    @staticmethod
+    def set_contact_alias() -> int:
+        r"""Adds `;alias=ip~port~transport` with the sender's address to the Contact URI, for `handle_ruri_alias` in later requests of the
+        dialog. `save` works with it. Returns 1, or -1 when there is no such Contact or it was changed already."""
+        ...
+
+    @staticmethod
+    def set_contact_alias_trim() -> int:
+        r"""As `set_contact_alias`, after removing an alias that is there already."""
+        ...
+
+nathelper: _nathelper
+
+class _path:
+    """`KSR.path`"""
+
+    @staticmethod
+    def add_path() -> int:
+        r"""Adds a Path row with this server's address: `<sip:192.0.2.1;lr>`, above those that are there. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address(address: str, /) -> int:
+        r"""As `add_path`, with this address (`host:port;transport=tcp`) in place of the socket's."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address_user(address: str, user: str, /) -> int:
+        r"""As `add_path_advertised_address`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address_user_params(address: str, user: str, params: str, /) -> int:
+        r"""As `add_path_advertised_address`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_received() -> int:
+        r"""As `add_path`, with the sender's address in a parameter `received`."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address(address: str, /) -> int:
+        r"""As `add_path_advertised_address`, with the sender's address in a parameter `received`."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address_user(address: str, user: str, /) -> int:
+        r"""As `add_path_received_advertised_address`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address_user_params(address: str, user: str, params: str, /) -> int:
+        r"""As `add_path_received_advertised_address`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_received_user(user: str, /) -> int:
+        r"""As `add_path_received`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_received_user_params(user: str, params: str, /) -> int:
+        r"""As `add_path_received`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_user(user: str, /) -> int:
+        r"""As `add_path`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_user_params(user: str, params: str, /) -> int:
+        r"""As `add_path`, with a user part and further URI parameters (`ob;x=y`). Either may be empty."""
+        ...
+
+path: _path
 
 class _pv:
     """`KSR.pv`"""
@@ -1871,6 +2088,149 @@ class _sanity:
 
 sanity: _sanity
 
+class _sdpops:
+    """`KSR.sdpops`"""
+
+    @staticmethod
+    def keep_codecs_by_id(codecs: str, media: str, /) -> int:
+        r"""Removes all codecs but these, by payload type number. Returns as `remove_codecs_by_name`."""
+        ...
+
+    @staticmethod
+    def keep_codecs_by_name(codecs: str, media: str, /) -> int:
+        r"""Removes all codecs but these, by name. Returns as `remove_codecs_by_name`."""
+        ...
+
+    @staticmethod
+    def remove_codecs_by_id(codecs: str, media: str, /) -> int:
+        r"""As `remove_codecs_by_name`, by payload type number."""
+        ...
+
+    @staticmethod
+    def remove_codecs_by_name(codecs: str, media: str, /) -> int:
+        r"""Removes codecs by name (comma list) from streams of a kind; empty: from all. With them go their `a=rtpmap`, `a=fmtp`,
+        `a=rtcp-fb`. Returns 0, or -1 without SDP or when no stream has one of them."""
+        ...
+
+    @staticmethod
+    def remove_line_by_prefix(prefix: str, media: str, /) -> int:
+        r"""Removes lines that begin with a text from streams of a kind (`audio`); empty: from everywhere. Returns how many, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def remove_media(media: str, /) -> int:
+        r"""Removes the streams of a kind (`video`). Returns how many. RFC 3264 §6 wants as many streams in the answer as in the offer."""
+        ...
+
+    @staticmethod
+    def sdp_content() -> int:
+        r"""Whether the message has SDP: its body, or a part of it. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_content_flags(flags: int, /) -> int:
+        r"""As `sdp_content`; with flags other than 0 only Content-Type is looked at, of the message or of a part."""
+        ...
+
+    @staticmethod
+    def sdp_get(pv: str, /) -> int:
+        r"""Writes the SDP to a variable. Returns 1, -2 without SDP, -1 when the variable cannot be written."""
+        ...
+
+    @staticmethod
+    def sdp_get_address_family() -> int:
+        r"""Family of the first `c=` address: 4 or 6; -1 when there is none."""
+        ...
+
+    @staticmethod
+    def sdp_get_line_startswith(pv: str, start: str, /) -> int:
+        r"""Writes the first line that begins with a text to a variable. Returns 1, -1 when there is none, -2 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_append(iname: str, text: str, /) -> int:
+        r"""Adds text (with its line end) behind the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_end(iname: str, /) -> int:
+        r"""Closes an iterator. Returns 1, or -1 when it is not open."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_insert(iname: str, text: str, /) -> int:
+        r"""Adds text (with its line end) before the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_next(iname: str, /) -> int:
+        r"""Moves to the next line; to the first one right after the start. Returns 1, or -1 at the end."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_rm(iname: str, /) -> int:
+        r"""Removes the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_start(iname: str, /) -> int:
+        r"""Opens an iterator over the lines of the SDP, before the first one. Four can be open in a worker. Returns 1, or -1 without SDP or when
+        there are too many."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_value(iname: str, /) -> Xval:
+        r"""The line an iterator stands on, with its line end; null when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_print(level: int, /) -> int:
+        r"""Logs how the SDP was understood, at this level (-5 to 3). Returns 1."""
+        ...
+
+    @staticmethod
+    def sdp_transport(pv: str, /) -> int:
+        r"""Writes the transport of all streams to a variable. Returns 1, -2 when they have different ones, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_with_active_media(media: str, /) -> int:
+        r"""Whether the SDP has a stream of a kind that is not refused (port 0) and not inactive. Returns 1 or 0."""
+        ...
+
+    @staticmethod
+    def sdp_with_codecs_by_id(codecs: str, /) -> int:
+        r"""Whether streams have codecs of a comma list of payload type numbers. Returns 1 when every stream has all, 2 when some have some, 0
+        none, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_with_codecs_by_name(codecs: str, /) -> int:
+        r"""As `sdp_with_codecs_by_id`, by name; -1 also when no stream has one of them."""
+        ...
+
+    @staticmethod
+    def sdp_with_ice() -> int:
+        r"""Whether the SDP has ICE candidates (RFC 8839). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_with_media(media: str, /) -> int:
+        r"""Whether the SDP has a stream of a kind (`audio`, `video`). Returns 1 or 0."""
+        ...
+
+    @staticmethod
+    def sdp_with_transport(transport: str, /) -> int:
+        r"""Whether a stream has this transport (`RTP/AVP`). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_with_transport_like(part: str, /) -> int:
+        r"""Whether a stream's transport has this text in it (`AVPF`). Returns 1 or -1."""
+        ...
+
+sdpops: _sdpops
+
 class _siputils:
     """`KSR.siputils`"""
 
@@ -2101,6 +2461,21 @@ class _sl:
         ...
 
 sl: _sl
+
+class _statistics:
+    """`KSR.statistics`"""
+
+    @staticmethod
+    def reset_stat(sname: str, /) -> int:
+        r"""Sets a statistic to 0, unless it was defined with `no_reset`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def update_stat(sname: str, sval: int, /) -> int:
+        r"""Adds to a statistic, of the script or any other that is kept. Returns 1, or -1 when there is none of that name."""
+        ...
+
+statistics: _statistics
 
 class _textops:
     """`KSR.textops`"""

@@ -7,20 +7,30 @@ pub mod accepted;
 pub mod app_python3;
 pub mod auth;
 pub mod auth_db;
+pub mod cfg_rpc;
 pub mod cfgutils;
 pub mod core;
 pub mod corex;
+pub mod counters;
+pub mod ctl;
 mod database;
+pub mod debugger;
 pub mod hdr;
+pub mod jsonrpcs;
 pub mod kemix;
 pub mod kex;
 pub mod maxfwd;
+pub mod nathelper;
+pub mod path;
 pub mod pv;
 pub mod registrar;
 pub mod rr;
 pub mod sanity;
+pub(crate) mod sdp;
+pub mod sdpops;
 pub mod siputils;
 pub mod sl;
+pub mod statistics;
 pub mod textops;
 pub mod textopsx;
 pub mod tm;
@@ -44,19 +54,28 @@ const MODULES: &[(&str, Make)] = &[
     ("app_python3s", make::<app_python3::AppPython3s>),
     ("auth", make::<auth::Auth>),
     ("auth_db", make::<auth_db::AuthDb>),
+    ("cfg_rpc", make::<cfg_rpc::CfgRpc>),
     ("cfgutils", make::<cfgutils::CfgUtils>),
     ("core", make::<core::CoreFunctions>),
     ("corex", make::<corex::Corex>),
+    ("counters", make::<counters::Counters>),
+    ("ctl", make::<ctl::Ctl>),
+    ("debugger", make::<debugger::Debugger>),
     ("hdr", make::<hdr::Hdr>),
+    ("jsonrpcs", make::<jsonrpcs::JsonRpcs>),
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),
     ("maxfwd", make::<maxfwd::MaxFwd>),
+    ("nathelper", make::<nathelper::NatHelper>),
+    ("path", make::<path::Path>),
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
     ("sanity", make::<sanity::Sanity>),
+    ("sdpops", make::<sdpops::SdpOps>),
     ("siputils", make::<siputils::SipUtils>),
     ("sl", make::<sl::Sl>),
+    ("statistics", make::<statistics::StatisticsModule>),
     ("textops", make::<textops::TextOps>),
     ("textopsx", make::<textopsx::TextOpsX>),
     ("tm", make::<tm::Tm>),

@@ -5,9 +5,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use message::{Edits, HeaderName, Message, print};
-use script::{Awaiting, Branch, Inbound, Parked, RouteContext, RouteKind, RunOutcome, Services};
+use script::hooks::tell;
+use script::{
+    Awaiting, Branch, Inbound, Interest, Moment, Parked, RouteContext, RouteKind, RunOutcome, Services,
+};
 use transaction::{Action, Hop, Input, LocalReply, Now, Outcome, Route, Timestamp, TransactionId};
 
+use crate::hooks::Told;
 use crate::receive::print_shared;
 use crate::saved::{Saved, armed};
 use crate::{Proxy, shards};
@@ -67,7 +71,24 @@ impl Proxy {
                         self.feed(now, id, Input::Reply(reply), &mut queue);
                     }
                 }
-                Action::Completed { .. } | Action::Freed { .. } => {}
+                Action::Provisional { id, branch, reply } => {
+                    let code = reply.status();
+                    let told = Told { id, moment: Moment::Provisional, branch, code, reply: Some(reply) };
+                    self.tell_of(services, now, told);
+                }
+                Action::Failing { id, code, branch, reply } => {
+                    self.tell_of(services, now, Told { id, moment: Moment::Failing, branch, code, reply });
+                }
+                Action::Completed { id, code, branch, reply, .. } => {
+                    let branch = branch.unwrap_or(0);
+                    self.tell_of(services, now, Told { id, moment: Moment::Final, branch, code, reply });
+                }
+                Action::Freed { id, request, script, .. } => {
+                    let told = Told { id, moment: Moment::Freed, branch: 0, code: 0, reply: None };
+                    if self.heard(&told.moment) {
+                        self.tell_with(services, now, told, request, &script);
+                    }
+                }
                 Action::LocalFinal { code, .. } => {
                     tracing::debug!(target: "tm", code, "request of our own completed");
                 }
@@ -116,6 +137,10 @@ impl Proxy {
             }
             // One shot: the route must arm itself again. The branch failure route holds for all branches of a leg (Kamailio, observed).
             Route::Failure => {
+                // What they change here, the route sees.
+                if ctx.watch.meets(Interest::FAILING) {
+                    tell(&mut ctx, &Moment::Failing);
+                }
                 ctx.armed.on_failure = None;
                 ctx.armed.on_branch = None;
                 ctx.armed.on_branch_failure = None;
@@ -125,7 +150,7 @@ impl Proxy {
             }
         }
         let Some(callback) = callback else {
-            return Some(Outcome { armed: armed(&ctx.armed), ..Outcome::default() });
+            return Some(Outcome { armed: armed(&ctx), ..Outcome::default() });
         };
         ctx.may_await = true;
         let outcome = self.run(&mut ctx, callback);
@@ -170,7 +195,7 @@ impl Proxy {
             }
         });
         let mut decision = std::mem::take(&mut ctx.decision);
-        decision.armed = armed(&ctx.armed);
+        decision.armed = armed(ctx);
         decision.drop |= ctx.dropped || outcome == RunOutcome::Drop;
         if wanted.route == Route::OnReply
             && (!ctx.edits.is_empty()

@@ -17,6 +17,8 @@ pub struct CoreConfig {
     pub children: usize,
     /// `debug`: log level, Kamailio's numbers (-5..=3). Default 0.
     pub debug: i32,
+    /// Log levels in force: `debug` at the start, then as `corex.debug`, `cfg.set` and `dbg.*` change them.
+    pub levels: std::sync::Arc<crate::Levels>,
     /// `max_branches` in a destination set besides the Request-URI. Default 12.
     pub max_branches: usize,
     /// `server_id`.
@@ -44,6 +46,7 @@ impl Default for CoreConfig {
             auto_aliases: false,
             children: 8,
             debug: 0,
+            levels: Default::default(),
             max_branches: 12,
             server_id: 0,
             other: Default::default(),

@@ -185,6 +185,10 @@ pub struct RouteContext<'s> {
     pub decision: Outcome,
     /// Module state of this message.
     pub slots: Slots,
+    /// What modules want to hear of the transaction.
+    pub watch: crate::Interest,
+    /// What modules keep with the request and its transaction.
+    pub kept: crate::Kept,
     /// Advertised address set by `set_advertised_address` / `_port`.
     pub advertise: (Option<String>, Option<u16>),
     /// Whether the caller of the engine can go on later: an `async def` callback may then end its run as [`RunOutcome::Awaits`].
@@ -267,6 +271,8 @@ impl<'s> RouteContext<'s> {
             options: None,
             decision: Outcome::default(),
             slots: Slots::default(),
+            watch: crate::Interest::NONE,
+            kept: crate::Kept::default(),
             advertise: (None, None),
             may_await: false,
             unwind: None,

@@ -13,7 +13,9 @@ pub mod config;
 pub mod context;
 pub mod engine;
 pub mod function;
+pub mod hooks;
 mod ip_text;
+pub mod levels;
 pub mod listener;
 pub mod module;
 pub mod names;
@@ -41,8 +43,10 @@ pub use engine::{
     ScriptEngine, ScriptError, ScriptWorker,
 };
 pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
+pub use hooks::{DialogMoment, Interest, Kept, Moment};
+pub use levels::Levels;
 pub use listener::Listener;
-pub use module::{Core, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
+pub use module::{Core, ModParam, Module, ParamType, ParamValue, RuntimeParam, Setup, SetupError};
 pub use outbox::Outbox;
 pub use parked::Parked;
 pub use pv::transformations;

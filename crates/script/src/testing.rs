@@ -83,14 +83,17 @@ impl Bench {
         let source = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5070);
         let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
         let inbound = Inbound { source, local, socket: SocketId(0), transport: Transport::Udp };
-        let services = Services {
+        RouteContext::new(&self.services(), kind, Arc::new(message), inbound, self.now)
+    }
+    /// What a worker would bring.
+    pub fn services(&self) -> Services<'_> {
+        Services {
             core: &self.core,
             transactions: &self.transactions,
             engine: &self.engine,
             worker: &self.worker,
             outbox: &self.outbox,
-        };
-        RouteContext::new(&services, kind, Arc::new(message), inbound, self.now)
+        }
     }
     /// Calls `KSR.<path>` with arguments converted as an engine does it. Panics when there is no such function or an argument does not
     /// fit: this is for tests.

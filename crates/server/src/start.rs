@@ -91,6 +91,7 @@ fn prepare(args: &RunArgs, open: bool, found: &mut Vec<Diagnostic>) -> Option<Pr
         tracing::debug!(target: "server", "flags of Kamailio without a meaning here: {}", ignored.join(" "));
     }
     let core_config = settings::core_config(&config, args, found);
+    log::follow(core_config.levels.clone());
     let mut wanted = listen::wanted(&config, args, core_config.children, found);
     if wanted.is_empty() && !found.iter().any(Diagnostic::is_error) {
         let message = "there is no UDP socket to listen on";

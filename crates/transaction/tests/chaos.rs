@@ -241,7 +241,7 @@ impl Chaos {
                 Action::MakeReply { code, .. } => self.prints.push(code),
                 Action::MergeAuth { .. } => self.prints.push(401),
                 Action::Completed { .. } => self.completed += 1,
-                Action::LocalFinal { .. } => {}
+                Action::LocalFinal { .. } | Action::Provisional { .. } | Action::Failing { .. } => {}
                 Action::Freed { .. } => self.freed += 1,
             }
         }

@@ -4,7 +4,7 @@ mod common;
 use common::*;
 use transaction::*;
 
-const FAILURE: Armed = Armed { on_reply: false, failure: true, branch_failure: false };
+const FAILURE: Armed = Armed { on_reply: false, failure: true, branch_failure: false, told: false };
 
 #[test]
 fn the_failure_route_tries_another_and_it_answers() {

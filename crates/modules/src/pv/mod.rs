@@ -11,7 +11,7 @@ mod pvx;
 mod select;
 mod target;
 mod uri_edit;
-mod vars;
+pub(crate) mod vars;
 mod xavp;
 
 #[cfg(test)]

@@ -55,16 +55,24 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(settings: Settings, request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) -> Bench {
-        Bench::build(settings, request, false)
+        Bench::build(settings, request, false, Vec::new())
+    }
+    /// With these modules.
+    pub fn with_modules(
+        modules: Vec<Arc<dyn script::Module>>,
+        request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static,
+    ) -> Bench {
+        Bench::build(Settings::default(), request, false, modules)
     }
     /// With a callback `onsend` that is still to be given.
     pub fn with_onsend(request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) -> Bench {
-        Bench::build(Settings::default(), request, true)
+        Bench::build(Settings::default(), request, true, Vec::new())
     }
     fn build(
         settings: Settings,
         request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static,
         onsend: bool,
+        modules: Vec<Arc<dyn script::Module>>,
     ) -> Bench {
         let core = Arc::new(Core {
             config: CoreConfig { seed: 7, ..CoreConfig::default() },
@@ -74,7 +82,7 @@ impl Bench {
                 advertise: None,
                 name: None,
             }],
-            registry: Registry::default(),
+            registry: Registry::new(modules),
             statistics: Statistics::default(),
             callbacks: Callbacks::default(),
             names: Default::default(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use script::Core;
 
-use crate::{clock, rpc};
+use crate::clock;
 
 /// Longest request line.
 const REQUEST_MAX: u64 = 1 << 20;
@@ -155,7 +155,7 @@ fn talk(stream: &UnixStream, core: &Core) -> io::Result<()> {
         if line.trim().is_empty() {
             continue;
         }
-        if let Some(answer) = rpc::answer(core, clock::now(), &line) {
+        if let Some(answer) = script::rpc::answer(core, clock::now(), &line) {
             let mut text = answer.to_string();
             text.push('\n');
             writer.write_all(text.as_bytes())?;

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use script::{Core, Module, ParamType, RpcCommand, RpcError, ScriptEngine};
 use serde_json::{Value as Json, json};
-use transaction::Now;
 
 use crate::clock::ctime;
 use crate::reload::Reloader;
@@ -189,25 +188,6 @@ const COMMANDS: &[RpcCommand] = &[
         },
     },
     RpcCommand {
-        name: "corex.debug",
-        doc: "The log level, or sets it: -1 errors, 0 warnings, 1 notices, 2 infos, 3 everything. Parameter: level (optional).",
-        call: |_, _, _, params| {
-            let before = crate::log::debug();
-            match params.first() {
-                None => Ok(json!({"debug": before})),
-                Some(level) => {
-                    let level = level
-                        .as_i64()
-                        .or_else(|| level.as_str()?.parse().ok())
-                        .and_then(|n| i32::try_from(n).ok())
-                        .ok_or_else(|| RpcError::new(400, "a level from -5 to 3 is expected"))?;
-                    crate::log::set_debug(level);
-                    Ok(json!({"old": before, "new": level}))
-                }
-            }
-        },
-    },
-    RpcCommand {
         name: "system.listMethods",
         doc: "Names of all commands.",
         call: |_, core, _, _| {
@@ -354,56 +334,6 @@ pub fn build_id() -> &'static str {
     option_env!("TRUNKLINE_BUILD_ID").unwrap_or("unknown")
 }
 
-/// Answers one JSON-RPC 2.0 document; `None` for a notification.
-pub fn answer(core: &Core, now: Now, text: &str) -> Option<Json> {
-    let request: Json = match serde_json::from_str(text) {
-        Ok(r) => r,
-        Err(e) => return Some(fault(Json::Null, &RpcError::new(-32700, format!("Parse error: {e}")))),
-    };
-    if let Json::Array(batch) = &request {
-        let answers: Vec<Json> = batch.iter().filter_map(|r| answer_one(core, now, r)).collect();
-        return (!answers.is_empty()).then_some(Json::Array(answers));
-    }
-    answer_one(core, now, &request)
-}
-
-fn answer_one(core: &Core, now: Now, request: &Json) -> Option<Json> {
-    let id = request.get("id").cloned();
-    let result = call(core, now, request);
-    let id = match (id, &result) {
-        (Some(id), _) => id,
-        (None, Err(e)) if e.code == -32600 => Json::Null,
-        (None, _) => return None,
-    };
-    Some(match result {
-        Ok(result) => json!({"jsonrpc": "2.0", "result": result, "id": id}),
-        Err(e) => fault(id, &e),
-    })
-}
-
-fn fault(id: Json, e: &RpcError) -> Json {
-    json!({"jsonrpc": "2.0", "error": {"code": e.code, "message": e.message}, "id": id})
-}
-
-fn call(core: &Core, now: Now, request: &Json) -> Result<Json, RpcError> {
-    let name = request
-        .get("method")
-        .and_then(Json::as_str)
-        .ok_or_else(|| RpcError::new(-32600, "Invalid Request: no method"))?;
-    let none = Vec::new();
-    let params = match request.get("params") {
-        None | Some(Json::Null) => &none,
-        Some(Json::Array(p)) => p,
-        // Kamailio takes the members of an object in their order.
-        Some(Json::Object(o)) => &o.values().cloned().collect(),
-        Some(_) => return Err(RpcError::new(400, "Invalid Parameters: an array is expected")),
-    };
-    let row = core.registry.rpc().find(|(_, r)| r.name == name);
-    let (module, row) = row.ok_or_else(|| RpcError::new(500, "Method Not Found"))?;
-    let called = std::panic::AssertUnwindSafe(|| (row.call)(module.as_ref(), core, now, params));
-    std::panic::catch_unwind(called).unwrap_or_else(|_| Err(RpcError::new(500, "Internal Server Error")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -425,7 +355,7 @@ mod tests {
 
     fn ask(text: &str) -> Json {
         let now = Now { unix_micros: 1_795_344_232_000_000, ..Now::default() };
-        answer(&core(), now, text).unwrap_or(Json::Null)
+        script::rpc::answer(&core(), now, text).unwrap_or(Json::Null)
     }
 
     fn result(method: &str, params: Json) -> Json {
