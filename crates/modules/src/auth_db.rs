@@ -114,8 +114,7 @@ impl AuthDb {
     ) -> Result<Vec<Cell>, Missing> {
         let Some(bound) = &self.bound else { return Err(Missing::NoAnswer) };
         let table = std::str::from_utf8(table).ok().filter(|t| !t.is_empty()).ok_or(Missing::NoAnswer)?;
-        // No database keeps a NUL in a text; asking would be an error that looks like a failure of the database.
-        if user.contains(&0) || domain.is_some_and(|d| d.contains(&0)) {
+        if !could_be_kept(user) || !domain.is_none_or(could_be_kept) {
             return Err(Missing::NoUser);
         }
         let settings = &self.settings;
@@ -271,6 +270,11 @@ impl AuthDb {
     }
 }
 
+/// Whether a database could have this text: what is not UTF-8 or has a NUL is refused by some, which looks as if they had failed.
+fn could_be_kept(text: &[u8]) -> bool {
+    !text.contains(&0) && std::str::from_utf8(text).is_ok()
+}
+
 /// `column`, `$avp(name)=column`, `$xavp(name=>field)=column`; several with semicolons.
 fn parse_load(text: &str) -> Result<Vec<Load>, SetupError> {
     let items = text.split(';').map(str::trim).filter(|i| !i.is_empty());
@@ -316,5 +320,172 @@ impl Module for AuthDb {
         self.load = parse_load(&self.settings.load_credentials)?;
         self.bound = Some(Bound { authenticator, database: Source::open("auth_db", &self.settings.db_url)? });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use script::Value;
+    use script::testing::Bench;
+    use store::{Database, Memory};
+
+    struct Rig {
+        bench: Bench,
+        memory: Arc<Memory>,
+        _database: Arc<dyn Database>,
+    }
+
+    /// Users alice (secret) and bob (other) of example.com.
+    fn rig(name: &str, params: &[(&str, ParamValue)]) -> Rig {
+        let memory = Arc::new(Memory::new());
+        let columns = ["username", "domain", "password", "ha1", "ha1b", "rpid"];
+        memory.create("subscriber", &columns, &["username", "domain"]);
+        for (user, password) in [("alice", "secret"), ("bob", "other")] {
+            let ha1 = |user: &str| {
+                let parts = [user.as_bytes(), b"example.com", password.as_bytes()];
+                Cell::text(crate::auth::digest::Algorithm::Md5.hash(&parts).as_bytes())
+            };
+            let b = ha1(&format!("{user}@example.com"));
+            let row = [
+                Cell::text(user),
+                Cell::text("example.com"),
+                Cell::text(password),
+                ha1(user),
+                b,
+                Cell::Int(7),
+            ];
+            memory.insert("subscriber", &columns, &row).expect("inserted");
+        }
+        let database: Arc<dyn Database> = memory.clone();
+        let url = format!("mysql://auth_db/{name}");
+        store::substitute(&url, &database);
+        let mut module = AuthDb::default();
+        module.set_param("db_url", ParamValue::Str(url)).expect("declared");
+        for (name, value) in params {
+            module.set_param(name, value.clone()).expect("declared");
+        }
+        let empty = Bench::new(Vec::new());
+        let mut auth = Auth::default();
+        let setup = |modules| Setup { config: &empty.core.config, listeners: &[], modules, now: empty.now };
+        auth.setup(&setup(&[])).expect("fits");
+        let auth: Arc<dyn Module> = Arc::new(auth);
+        module.setup(&setup(std::slice::from_ref(&auth))).expect("fits");
+        let modules: Vec<Arc<dyn Module>> =
+            vec![auth, Arc::new(module), Arc::new(crate::pv::PvModule::default())];
+        Rig { bench: Bench::new(modules), memory, _database: database }
+    }
+
+    impl Rig {
+        fn message(row: &str) -> String {
+            format!(
+                "REGISTER sip:example.com SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\n{row}From: <sip:alice@example.com>;tag=1\nTo: <sip:alice@example.com>\nCall-ID: c\nCSeq: 1 REGISTER\n"
+            )
+        }
+        /// The credentials of a user for a fresh nonce.
+        fn row(&self, user: &str, password: &str) -> String {
+            let mut ctx = self.bench.request(&Self::message(""));
+            let args = [Value::str(b"example.com"), Value::Int(0)];
+            self.bench.call(&mut ctx, "auth.www_challenge", &args);
+            let rows = String::from_utf8_lossy(ctx.edits.reply_rows()).into_owned();
+            let nonce = rows.split("nonce=\"").nth(1).and_then(|r| r.split('"').next()).expect("a nonce");
+            let challenged = crate::auth::digest::Challenged {
+                algorithm: crate::auth::digest::Algorithm::Md5,
+                sess: false,
+                username: user.as_bytes(),
+                realm: b"example.com",
+                nonce: nonce.as_bytes(),
+                uri: b"sip:example.com",
+                protection: None,
+            };
+            let ha1 = challenged.ha1(Secret::Password(password.as_bytes()));
+            let response = challenged.response(&ha1, b"REGISTER", b"");
+            let response = String::from_utf8_lossy(response.as_bytes()).into_owned();
+            format!(
+                "Authorization: Digest username=\"{user}\", realm=\"example.com\", nonce=\"{nonce}\", uri=\"sip:example.com\", response=\"{response}\"\n"
+            )
+        }
+        fn check(&self, row: &str, flags: i64) -> (i64, Value<'static>) {
+            let mut ctx = self.bench.request(&Self::message(row));
+            let args = [Value::str(b"example.com"), Value::str(b"subscriber"), Value::Int(flags)];
+            let result = self.bench.call(&mut ctx, "auth_db.auth_check", &args).to_int().expect("an int");
+            (result, self.bench.pv(&ctx, "$avp(rpid)"))
+        }
+        fn user(&self, user: &str, password: &str) -> i64 {
+            self.check(&self.row(user, password), 0).0
+        }
+    }
+
+    fn text(value: &str) -> ParamValue {
+        ParamValue::Str(value.into())
+    }
+
+    #[test]
+    fn stored_hashes_and_stored_passwords() {
+        let hashes = rig("hashes", &[("use_domain", ParamValue::Int(1))]);
+        let passwords = [("calculate_ha1", ParamValue::Int(1)), ("password_column", text("password"))];
+        let passwords = rig("passwords", &passwords);
+        for rig in [hashes, passwords] {
+            assert_eq!(rig.user("alice", "secret"), 1);
+            assert_eq!(rig.user("alice@example.com", "secret"), 1, "hashed with its domain");
+            assert_eq!(rig.user("alice", "x"), -2);
+            assert_eq!(rig.user("zed", "secret"), -3);
+            assert_eq!(rig.check("", 0).0, -5);
+            let row = rig.row("bob", "other");
+            assert_eq!([rig.check(&row, 0).0, rig.check(&row, 1).0], [1, -8]);
+        }
+    }
+
+    #[test]
+    fn columns_are_loaded_when_credentials_are_right() {
+        let load = ("load_credentials", text("$avp(s:rpid)=rpid; ha1;$xavp(user=>name)=username"));
+        let rig = rig("load", std::slice::from_ref(&load));
+        assert_eq!(rig.check(&rig.row("alice", "secret"), 0), (1, Value::Int(7)));
+        assert_eq!(rig.check(&rig.row("alice", "x"), 0), (-2, Value::Null));
+        let mut ctx = rig.bench.request(&Rig::message(""));
+        let mut is = |uri: &str, flags| {
+            let args = [Value::str(uri.as_bytes()), Value::str(b"subscriber"), Value::Int(flags)];
+            rig.bench.call(&mut ctx, "auth_db.is_subscriber", &args).to_int()
+        };
+        let asked = [
+            is("sip:bob@else.org", 1),
+            is("nonsense", 0),
+            is("sip:zed@example.com", 0),
+            is("sip:bob@else.org", 0),
+        ];
+        assert_eq!(asked, [Some(-2), Some(-1), Some(-2), Some(1)]);
+        assert_eq!(rig.bench.pv(&ctx, "$xavp(user=>name)"), Value::owned("bob"));
+        assert!(
+            parse_load("$avp(x=a").is_err()
+                && parse_load("a b").is_err()
+                && parse_load("$avp(x)=a;--").is_err()
+        );
+    }
+
+    #[test]
+    fn hostile_names_find_nobody() {
+        let rig = rig("hostile", &[]);
+        let long = "a".repeat(10_000);
+        for user in ["", "alice' OR '1'='1", "'; DROP TABLE subscriber; --", "al%", "alice\0", &long] {
+            assert_eq!(rig.user(user, "secret"), -3, "{user:.30}");
+        }
+        assert_eq!(rig.user("alice", "secret"), 1, "the table is still there");
+    }
+
+    #[test]
+    fn a_database_that_does_not_answer_is_an_error() {
+        let rig = rig("away", &[]);
+        let row = rig.row("alice", "secret");
+        let mut ctx = rig.bench.request(&Rig::message(&row));
+        for (realm, table) in [("example.com", "nowhere"), ("", "subscriber"), ("example.com", "")] {
+            let args = [Value::str(realm.as_bytes()), Value::str(table.as_bytes()), Value::Int(0)];
+            assert_eq!(
+                rig.bench.call(&mut ctx, "auth_db.auth_check", &args).to_int(),
+                Some(-1),
+                "{realm} {table}"
+            );
+        }
+        rig.memory.delete("subscriber", &[]).expect("deleted");
+        assert_eq!(rig.check(&row, 0).0, -3);
     }
 }

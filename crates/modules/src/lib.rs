@@ -22,6 +22,7 @@ pub mod kex;
 pub mod maxfwd;
 pub mod nathelper;
 pub mod path;
+pub mod permissions;
 pub mod pv;
 pub mod registrar;
 pub mod rr;
@@ -68,6 +69,7 @@ const MODULES: &[(&str, Make)] = &[
     ("maxfwd", make::<maxfwd::MaxFwd>),
     ("nathelper", make::<nathelper::NatHelper>),
     ("path", make::<path::Path>),
+    ("permissions", make::<permissions::Permissions>),
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
