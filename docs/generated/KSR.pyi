@@ -418,6 +418,133 @@ class _app_python3s:
 
 app_python3s: _app_python3s
 
+class _auth:
+    """`KSR.auth`"""
+
+    @staticmethod
+    def auth_algorithm(algorithm: str, /) -> int:
+        r"""Hash function for the challenges and checks of this message instead of parameter `algorithm`. Returns -1 for an unknown one."""
+        ...
+
+    @staticmethod
+    def auth_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers REGISTER with 401, other requests with 407, and a challenge for the realm.
+
+        Flags: 1 `qop="auth"`, 2 `qop="auth-int"`, 4 no 500 when it cannot be made, 16 `stale=true`. A challenge after a check that
+        failed for its nonce says `stale=true` by itself. Returns 1, or -1 when it could not be sent."""
+        ...
+
+    @staticmethod
+    def auth_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `auth_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+    @staticmethod
+    def auth_get_www_authenticate(realm: str, flags: int, pvdest: str, /) -> int:
+        r"""Writes the header row of a challenge, as `www_challenge` would send it, to a variable. Returns 1; -1 when it is read-only."""
+        ...
+
+    @staticmethod
+    def consume_credentials() -> int:
+        r"""Takes the header rows with credentials that were found right out of the request, so that they go no further.
+
+        Returns 1; -1 when none were found right."""
+        ...
+
+    @staticmethod
+    def has_credentials(realm: str, /) -> int:
+        r"""Whether the request has credentials for the realm, in Authorization or Proxy-Authorization, right or not. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def proxy_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers with 407 and a challenge; see `auth_challenge`."""
+        ...
+
+    @staticmethod
+    def proxy_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `proxy_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+    @staticmethod
+    def pv_auth_check(realm: str, passwd: str, flags: int, checks: int, /) -> int:
+        r"""Checks credentials in Authorization (REGISTER) or Proxy-Authorization against a password.
+
+        `checks` 1: the user must also be that of From (REGISTER: and To; PUBLISH: and the Request-URI). Flags: 1 `passwd` is HA1
+        already; 2, 4, 8 when refused, a challenge without qop, with `auth`, with `auth-int` goes into `$avp(digest_challenge)`, 16 with
+        `stale=true`; 32 an `nc` that came with a wrong response may come again.
+
+        Returns 1; -1 the credentials cannot be read, -2 wrong response, -4 the nonce is no longer good, -5 no credentials for the
+        realm, -6 the nonce was used, -8 another user. ACK, CANCEL and PRACK are 1: nobody can challenge them."""
+        ...
+
+    @staticmethod
+    def pv_proxy_authenticate(realm: str, passwd: str, flags: int, /) -> int:
+        r"""Checks credentials in Proxy-Authorization against a password; see `pv_auth_check`."""
+        ...
+
+    @staticmethod
+    def pv_www_authenticate(realm: str, passwd: str, flags: int, /) -> int:
+        r"""Checks credentials in Authorization against a password; see `pv_auth_check`."""
+        ...
+
+    @staticmethod
+    def pv_www_authenticate_method(realm: str, passwd: str, flags: int, method: str, /) -> int:
+        r"""As `pv_www_authenticate`, for a response that was made for another method."""
+        ...
+
+    @staticmethod
+    def www_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers with 401 and a challenge; see `auth_challenge`."""
+        ...
+
+    @staticmethod
+    def www_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `www_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+auth: _auth
+
+class _auth_db:
+    """`KSR.auth_db`"""
+
+    @staticmethod
+    def auth_check(realm: str, table: str, flags: int, /) -> int:
+        r"""Checks credentials in Authorization (REGISTER) or Proxy-Authorization against a table.
+
+        Flags: 1 the user must also be that of From (REGISTER: and To; PUBLISH: and the Request-URI); 2 with 1, but not for INVITE, BYE,
+        PRACK, UPDATE and MESSAGE, which may be anonymous.
+
+        Returns 1; -1 the credentials cannot be read, or the database does not answer; -2 wrong response, -3 no such user, -4 the nonce
+        is no longer good, -5 no credentials for the realm, -6 the nonce was used, -8 another user. ACK, CANCEL and PRACK are 1: nobody
+        can challenge them."""
+        ...
+
+    @staticmethod
+    def is_subscriber(uri: str, table: str, flags: int, /) -> int:
+        r"""Whether a URI's user is in a table; `load_credentials` are loaded.
+
+        Flags: 1 the domain must fit, too; 2 nothing is loaded. Returns 1; -1 for what is no URI or when the database does not answer,
+        -2 when there is no such user."""
+        ...
+
+    @staticmethod
+    def proxy_authenticate(realm: str, table: str, /) -> int:
+        r"""Checks credentials in Proxy-Authorization against a table; see `auth_check`."""
+        ...
+
+    @staticmethod
+    def www_authenticate(realm: str, table: str, /) -> int:
+        r"""Checks credentials in Authorization against a table; see `auth_check`."""
+        ...
+
+    @staticmethod
+    def www_authenticate_method(realm: str, table: str, method: str, /) -> int:
+        r"""As `www_authenticate`, for a response that was made for another method."""
+        ...
+
+auth_db: _auth_db
+
 class _cfgutils:
     """`KSR.cfgutils`"""
 
@@ -1516,6 +1643,91 @@ class _path:
         ...
 
 path: _path
+
+class _permissions:
+    """`KSR.permissions`"""
+
+    @staticmethod
+    def allow_address(group: int, address: str, port: int, /) -> int:
+        r"""Whether an address (or name, compared as written) and a port are in a group of the address table. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def allow_address_group(address: str, port: int, /) -> int:
+        r"""The group an address (or name) and a port are in; -1 when in none."""
+        ...
+
+    @staticmethod
+    def allow_register(basename: str, /) -> int:
+        r"""Whether the allow and deny files of that name let To register the contacts of the request. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def allow_register_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_register`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_register_include_port(basename: str, /) -> int:
+        r"""As `allow_register`, with the ports of the contacts."""
+        ...
+
+    @staticmethod
+    def allow_register_include_port_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_register_include_port`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_routing() -> int:
+        r"""Whether the allow and deny files of `default_allow_file` and `default_deny_file` let From call the Request-URI and the branches.
+
+        All of them in the allow file: 1; else one of them in the deny file: -1; else 1."""
+        ...
+
+    @staticmethod
+    def allow_routing_base(basename: str, /) -> int:
+        r"""As `allow_routing`, with the files of that name and `allow_suffix`, `deny_suffix`."""
+        ...
+
+    @staticmethod
+    def allow_routing_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_routing`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_source_address(group: int, /) -> int:
+        r"""Whether the sender's address and port are in a group of the address table. Returns 1 or -1.
+
+        The tag of the row goes into `peer_tag_avp`."""
+        ...
+
+    @staticmethod
+    def allow_source_address_group() -> int:
+        r"""The group the sender's address and port are in; -1 when in none."""
+        ...
+
+    @staticmethod
+    def allow_trusted() -> int:
+        r"""Whether the sender is a trusted peer: by source address, transport, From and Request-URI. Returns 1, with `peer_tag_mode` 1 the
+        number of rows that fit, or -1."""
+        ...
+
+    @staticmethod
+    def allow_trusted_furi(src_ip: str, proto: str, furi: str, /) -> int:
+        r"""As `allow_trusted`, for this source address, transport and From URI."""
+        ...
+
+    @staticmethod
+    def allow_trusted_peer(src_ip: str, proto: str, /) -> int:
+        r"""As `allow_trusted`, for this source address and transport (`any`, `udp`, `tcp`, ...)."""
+        ...
+
+    @staticmethod
+    def allow_uri(basename: str, uri: str, /) -> int:
+        r"""Whether the allow and deny files of that name let From have a URI, which is compared as it is. Returns 1 or -1."""
+        ...
+
+permissions: _permissions
 
 class _pike:
     """`KSR.pike`"""

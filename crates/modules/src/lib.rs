@@ -5,12 +5,15 @@ use script::Module;
 
 pub mod accepted;
 pub mod app_python3;
+pub mod auth;
+pub mod auth_db;
 pub mod cfg_rpc;
 pub mod cfgutils;
 pub mod core;
 pub mod corex;
 pub mod counters;
 pub mod ctl;
+mod database;
 pub mod debugger;
 pub mod hdr;
 pub mod htable;
@@ -20,6 +23,7 @@ pub mod kex;
 pub mod maxfwd;
 pub mod nathelper;
 pub mod path;
+pub mod permissions;
 pub mod pike;
 pub mod pv;
 pub mod registrar;
@@ -53,6 +57,8 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 const MODULES: &[(&str, Make)] = &[
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
+    ("auth", make::<auth::Auth>),
+    ("auth_db", make::<auth_db::AuthDb>),
     ("cfg_rpc", make::<cfg_rpc::CfgRpc>),
     ("cfgutils", make::<cfgutils::CfgUtils>),
     ("core", make::<core::CoreFunctions>),
@@ -68,6 +74,7 @@ const MODULES: &[(&str, Make)] = &[
     ("maxfwd", make::<maxfwd::MaxFwd>),
     ("nathelper", make::<nathelper::NatHelper>),
     ("path", make::<path::Path>),
+    ("permissions", make::<permissions::Permissions>),
     ("pike", make::<pike::Pike>),
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),

@@ -23,6 +23,10 @@ pub struct CoreConfig {
     pub max_branches: usize,
     /// `server_id`.
     pub server_id: u32,
+    /// Folder of the main configuration file: where files that modules name without a folder are.
+    pub folder: std::path::PathBuf,
+    /// Hosts that count as myself besides the listeners and aliases, as modules know them.
+    pub local_hosts: crate::LocalHosts,
     /// `sip_warning`, `mhomed`, ... as asked for by `$cfg` and functions; name to text.
     pub other: std::collections::HashMap<String, String>,
     /// Defines of the preprocessor, for `$def(NAME)`.
@@ -49,6 +53,8 @@ impl Default for CoreConfig {
             levels: Default::default(),
             max_branches: 12,
             server_id: 0,
+            folder: Default::default(),
+            local_hosts: Default::default(),
             other: Default::default(),
             defines: Default::default(),
             started: 0,

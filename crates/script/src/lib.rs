@@ -47,7 +47,7 @@ pub use engine::{
 pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
 pub use hooks::{DialogMoment, Interest, Kept, Moment};
 pub use levels::Levels;
-pub use listener::Listener;
+pub use listener::{Listener, LocalHosts};
 pub use module::{Core, LocalEnd, ModParam, Module, ParamType, ParamValue, RuntimeParam, Setup, SetupError};
 pub use outbox::Outbox;
 pub use parked::Parked;

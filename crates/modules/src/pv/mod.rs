@@ -25,6 +25,12 @@ pub use headers::{credentials, elements, method_id, updated};
 pub use net::{advertised_host, find_socket, listener, socket_text, uri};
 pub use target::{change_request_uri, set_request_uri};
 pub use uri_edit::{with_host, with_port, with_user};
+pub use vars::{add_avp, avp_of};
+
+/// Writes an `$xavp(..)` by what stands in its parentheses.
+pub(crate) fn set_xavp(ctx: &mut RouteContext<'_>, path: &[u8], value: &Value<'_>) -> bool {
+    xavp::set(ctx, xavp::Kind::Xavp, path, value)
+}
 
 use script::{
     ModParam, ModParams, Module, ParamValue, PseudoVariable, Pv, RouteContext, SetupError, Value, ksr_module,

@@ -151,6 +151,17 @@ pub fn avp_name(name: &[u8]) -> &[u8] {
     name.strip_prefix(b"s:").unwrap_or(name)
 }
 
+/// The AVP that a parameter names: `$avp(s:name)`, `$avp(i:5)`, `$name` or `name`.
+pub fn avp_of(spec: &str) -> Option<Box<[u8]>> {
+    let spec = spec.trim();
+    let name = match spec.strip_prefix("$avp(") {
+        Some(inner) => avp_name(inner.strip_suffix(')')?.as_bytes()),
+        None => avp_name(spec.strip_prefix('$').unwrap_or(spec).as_bytes()),
+    };
+    let fits = !name.is_empty() && !name.iter().any(|c| matches!(c, b'$' | b'(' | b')' | b'['));
+    fits.then(|| name.into())
+}
+
 fn avp<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
     read_avp(ctx, &pv.inner_text(ctx), pv.index(ctx))
 }
