@@ -668,6 +668,42 @@ class _corex:
 
 corex: _corex
 
+class _counters:
+    """`KSR.counters`"""
+
+    @staticmethod
+    def add(sname: str, v: int, /) -> int:
+        r"""Adds to a counter, `name` or `group.name`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def inc(sname: str, /) -> int:
+        r"""Adds one to a counter, `name` or `group.name`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def reset(sname: str, /) -> int:
+        r"""Sets a counter, `name` or `group.name`, to 0. Returns 1, or -1 when there is none of that name."""
+        ...
+
+counters: _counters
+
+class _debugger:
+    """`KSR.debugger`"""
+
+    @staticmethod
+    def dbg_pv_dump() -> int:
+        r"""Writes all variables that are set to the log, as one JSON object at level debug. Returns 1."""
+        ...
+
+    @staticmethod
+    def dbg_pv_dump_ex(mask: int, lev: int, /) -> int:
+        r"""Writes variables to the log as one JSON object. `mask` says which, added up: 1 also those that are null, 2 `$avp`, 4 `$var`,
+        8 `$xavp`, 16 those of the message. `lev` is the log level, -5 to 3. Returns 1."""
+        ...
+
+debugger: _debugger
+
 class _hdr:
     """`KSR.hdr`"""
 
@@ -753,6 +789,33 @@ class _hdr:
         ...
 
 hdr: _hdr
+
+class _jsonrpcs:
+    """`KSR.jsonrpcs`"""
+
+    @staticmethod
+    def dispatch() -> int:
+        r"""Answers the JSON-RPC document of an HTTP request in `event_route[xhttp:request]`. There is no such route here yet: returns -1;
+        the server's `--admin` address answers HTTP."""
+        ...
+
+    @staticmethod
+    def exec(cmd: str, /) -> int:
+        r"""Executes a JSON-RPC 2.0 document. Returns 1, also when the command failed: `$jsonrpl(code)` is 200 or the error's code,
+        `$jsonrpl(text)` OK or its text, `$jsonrpl(body)` the whole answer. Returns -1 when the text is no JSON."""
+        ...
+
+    @staticmethod
+    def execx(cmd: str, /) -> int:
+        r"""As `exec`; `response` is its answer."""
+        ...
+
+    @staticmethod
+    def response() -> Xval:
+        r"""The whole answer of the last `exec` or `execx` in this worker, null before the first."""
+        ...
+
+jsonrpcs: _jsonrpcs
 
 class _kex:
     """`KSR.kex`"""
@@ -2101,6 +2164,21 @@ class _sl:
         ...
 
 sl: _sl
+
+class _statistics:
+    """`KSR.statistics`"""
+
+    @staticmethod
+    def reset_stat(sname: str, /) -> int:
+        r"""Sets a statistic to 0, unless it was defined with `no_reset`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def update_stat(sname: str, sval: int, /) -> int:
+        r"""Adds to a statistic, of the script or any other that is kept. Returns 1, or -1 when there is none of that name."""
+        ...
+
+statistics: _statistics
 
 class _textops:
     """`KSR.textops`"""
