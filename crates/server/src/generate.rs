@@ -18,6 +18,7 @@ const TABLES: printers::Tables<'static> = printers::Tables {
     transformations: include_str!("../../../docs/kamailio/transformations.tsv"),
     transformation_usage: include_str!("../../../docs/kamailio/transformation_usage.tsv"),
     parameters: include_str!("../../../docs/kamailio/modparams.tsv"),
+    commands: include_str!("../../../docs/kamailio/rpc_commands.tsv"),
 };
 
 /// Writes the pages to a folder, or all of them to stdout.
@@ -81,7 +82,8 @@ fn rpc_page(registry: &Registry) -> String {
     let mut rows: Vec<_> = registry.rpc().map(|(m, r)| (r.name, m.name(), r.doc)).collect();
     rows.sort_unstable();
     let mut text = String::from(
-        "# RPC commands\n\nAsked with `trunkline ctl COMMAND [PARAMETER...]`. Made by `make generate`; do not edit.\n\n\
+        "# RPC commands\n\nAsked with `trunkline ctl COMMAND [PARAMETER...]`, `kamcmd`, `kamctl rpc`, JSON-RPC: see [control.md](../control.md). Commands of \
+         the module `server` are always there, others once their module is loaded. Made by `make generate`; do not edit.\n\n\
          | command | module | |\n|---|---|---|\n",
     );
     for (name, module, doc) in rows {
