@@ -1,9 +1,7 @@
 //! How many stateless replies were sent, by code.
 
-use script::{RpcCommand, RpcError, Statistic, Statistics};
+use script::{RpcCommand, Statistic, Statistics};
 use serde_json::{Value as Json, json};
-
-use super::Sl;
 
 /// Codes and classes as `sl.stats` shows them.
 const SHOWN: &[&str] = &[
@@ -19,10 +17,8 @@ const CODES: &[u16] = &[200, 202, 300, 301, 302, 400, 401, 403, 404, 407, 408, 4
 pub(super) struct Counters {
     /// 1xx to 6xx, and what fits nowhere.
     classes: [Statistic; 7],
-    sent: Statistic,
     sent_errors: Statistic,
     pub(super) failures: Statistic,
-    acks: Statistic,
 }
 
 impl Counters {
@@ -32,15 +28,15 @@ impl Counters {
             0 => one("xxx_replies", "Stateless replies of no known class."),
             i => one(&format!("{i}xx_replies"), &format!("Stateless {i}xx replies.")),
         };
+        one("sent_replies", "Stateless replies sent.");
+        one("received_ACKs", "ACKs to stateless replies that were absorbed.");
         for code in CODES {
             one(&format!("{code}_replies"), &format!("Stateless {code} replies."));
         }
         Counters {
             classes: std::array::from_fn(class),
-            sent: one("sent_replies", "Stateless replies sent."),
             sent_errors: one("sent_err_replies", "Stateless replies sent because of an error here."),
             failures: one("failures", "Stateless replies that could not be sent."),
-            acks: one("received_ACKs", "ACKs to stateless replies that were absorbed."),
         }
     }
     /// The sender has counted the reply, by its code or class.
@@ -59,21 +55,13 @@ impl Counters {
 pub(super) const RPC: &[RpcCommand] = &[RpcCommand {
     name: "sl.stats",
     doc: "Stateless replies sent, by code and class. No parameters. Answers an object.",
-    call: |module, core, _, _| {
-        let Some(sl) = (module as &dyn std::any::Any).downcast_ref::<Sl>() else {
-            return Err(RpcError::new(500, "not sl"));
-        };
-        let c = sl.counters.get_or_init(|| Counters::register(&core.statistics));
+    call: |_, core, _, _| {
         let value =
             |name: &str| core.statistics.find("sl", &format!("{name}_replies")).map_or(0, |s| s.value());
         let mut all = serde_json::Map::new();
         for name in SHOWN {
             all.insert((*name).to_owned(), json!(value(name)));
         }
-        all.insert("sent".into(), json!(c.sent.value()));
-        all.insert("sent_err".into(), json!(c.sent_errors.value()));
-        all.insert("failures".into(), json!(c.failures.value()));
-        all.insert("received_ACKs".into(), json!(c.acks.value()));
         Ok(Json::Object(all))
     },
 }];

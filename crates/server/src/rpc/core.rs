@@ -271,6 +271,19 @@ pub(super) const ROWS: &[RpcCommand] = &[
         call: |_, _, _, _| Ok(json!({"udp4_raw": 0, "udp4_raw_mtu": 1500, "udp4_raw_ttl": 0})),
     },
     RpcCommand {
+        name: "modparam.list",
+        doc: "Names of a module's parameters; without one, of all modules as `module.parameter`. Parameter: module (optional).",
+        call: |_, core, _, params| {
+            let wanted = params.first().and_then(Json::as_str);
+            let modules = core.registry.modules().iter().filter(|m| wanted.is_none_or(|w| w == m.name()));
+            Ok(modules
+                .flat_map(|m| m.params().iter().map(move |p| (m.name(), p.name)))
+                .map(|(m, p)| if wanted.is_some() { p.to_owned() } else { format!("{m}.{p}") })
+                .map(Json::from)
+                .collect())
+        },
+    },
+    RpcCommand {
         name: "core.kill",
         doc: "Ends the server as the signal does. Parameter: number of the signal, 15 (the default), 2 or 9.",
         call: |_, _, _, params| {
