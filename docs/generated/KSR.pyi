@@ -439,6 +439,133 @@ class _app_python3s:
 
 app_python3s: _app_python3s
 
+class _auth:
+    """`KSR.auth`"""
+
+    @staticmethod
+    def auth_algorithm(algorithm: str, /) -> int:
+        r"""Hash function for the challenges and checks of this message instead of parameter `algorithm`. Returns -1 for an unknown one."""
+        ...
+
+    @staticmethod
+    def auth_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers REGISTER with 401, other requests with 407, and a challenge for the realm.
+
+        Flags: 1 `qop="auth"`, 2 `qop="auth-int"`, 4 no 500 when it cannot be made, 16 `stale=true`. A challenge after a check that
+        failed for its nonce says `stale=true` by itself. Returns 1, or -1 when it could not be sent."""
+        ...
+
+    @staticmethod
+    def auth_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `auth_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+    @staticmethod
+    def auth_get_www_authenticate(realm: str, flags: int, pvdest: str, /) -> int:
+        r"""Writes the header row of a challenge, as `www_challenge` would send it, to a variable. Returns 1; -1 when it is read-only."""
+        ...
+
+    @staticmethod
+    def consume_credentials() -> int:
+        r"""Takes the header rows with credentials that were found right out of the request, so that they go no further.
+
+        Returns 1; -1 when none were found right."""
+        ...
+
+    @staticmethod
+    def has_credentials(realm: str, /) -> int:
+        r"""Whether the request has credentials for the realm, in Authorization or Proxy-Authorization, right or not. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def proxy_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers with 407 and a challenge; see `auth_challenge`."""
+        ...
+
+    @staticmethod
+    def proxy_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `proxy_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+    @staticmethod
+    def pv_auth_check(realm: str, passwd: str, flags: int, checks: int, /) -> int:
+        r"""Checks credentials in Authorization (REGISTER) or Proxy-Authorization against a password.
+
+        `checks` 1: the user must also be that of From (REGISTER: and To; PUBLISH: and the Request-URI). Flags: 1 `passwd` is HA1
+        already; 2, 4, 8 when refused, a challenge without qop, with `auth`, with `auth-int` goes into `$avp(digest_challenge)`, 16 with
+        `stale=true`; 32 an `nc` that came with a wrong response may come again.
+
+        Returns 1; -1 the credentials cannot be read, -2 wrong response, -4 the nonce is no longer good, -5 no credentials for the
+        realm, -6 the nonce was used, -8 another user. ACK, CANCEL and PRACK are 1: nobody can challenge them."""
+        ...
+
+    @staticmethod
+    def pv_proxy_authenticate(realm: str, passwd: str, flags: int, /) -> int:
+        r"""Checks credentials in Proxy-Authorization against a password; see `pv_auth_check`."""
+        ...
+
+    @staticmethod
+    def pv_www_authenticate(realm: str, passwd: str, flags: int, /) -> int:
+        r"""Checks credentials in Authorization against a password; see `pv_auth_check`."""
+        ...
+
+    @staticmethod
+    def pv_www_authenticate_method(realm: str, passwd: str, flags: int, method: str, /) -> int:
+        r"""As `pv_www_authenticate`, for a response that was made for another method."""
+        ...
+
+    @staticmethod
+    def www_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers with 401 and a challenge; see `auth_challenge`."""
+        ...
+
+    @staticmethod
+    def www_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `www_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+auth: _auth
+
+class _auth_db:
+    """`KSR.auth_db`"""
+
+    @staticmethod
+    def auth_check(realm: str, table: str, flags: int, /) -> int:
+        r"""Checks credentials in Authorization (REGISTER) or Proxy-Authorization against a table.
+
+        Flags: 1 the user must also be that of From (REGISTER: and To; PUBLISH: and the Request-URI); 2 with 1, but not for INVITE, BYE,
+        PRACK, UPDATE and MESSAGE, which may be anonymous.
+
+        Returns 1; -1 the credentials cannot be read, or the database does not answer; -2 wrong response, -3 no such user, -4 the nonce
+        is no longer good, -5 no credentials for the realm, -6 the nonce was used, -8 another user. ACK, CANCEL and PRACK are 1: nobody
+        can challenge them."""
+        ...
+
+    @staticmethod
+    def is_subscriber(uri: str, table: str, flags: int, /) -> int:
+        r"""Whether a URI's user is in a table; `load_credentials` are loaded.
+
+        Flags: 1 the domain must fit, too; 2 nothing is loaded. Returns 1; -1 for what is no URI or when the database does not answer,
+        -2 when there is no such user."""
+        ...
+
+    @staticmethod
+    def proxy_authenticate(realm: str, table: str, /) -> int:
+        r"""Checks credentials in Proxy-Authorization against a table; see `auth_check`."""
+        ...
+
+    @staticmethod
+    def www_authenticate(realm: str, table: str, /) -> int:
+        r"""Checks credentials in Authorization against a table; see `auth_check`."""
+        ...
+
+    @staticmethod
+    def www_authenticate_method(realm: str, table: str, method: str, /) -> int:
+        r"""As `www_authenticate`, for a response that was made for another method."""
+        ...
+
+auth_db: _auth_db
+
 class _cfgutils:
     """`KSR.cfgutils`"""
 
@@ -688,6 +815,42 @@ class _corex:
         ...
 
 corex: _corex
+
+class _counters:
+    """`KSR.counters`"""
+
+    @staticmethod
+    def add(sname: str, v: int, /) -> int:
+        r"""Adds to a counter, `name` or `group.name`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def inc(sname: str, /) -> int:
+        r"""Adds one to a counter, `name` or `group.name`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def reset(sname: str, /) -> int:
+        r"""Sets a counter, `name` or `group.name`, to 0. Returns 1, or -1 when there is none of that name."""
+        ...
+
+counters: _counters
+
+class _debugger:
+    """`KSR.debugger`"""
+
+    @staticmethod
+    def dbg_pv_dump() -> int:
+        r"""Writes all variables that are set to the log, as one JSON object at level debug. Returns 1."""
+        ...
+
+    @staticmethod
+    def dbg_pv_dump_ex(mask: int, lev: int, /) -> int:
+        r"""Writes variables to the log as one JSON object. `mask` says which, added up: 1 also those that are null, 2 `$avp`, 4 `$var`,
+        8 `$xavp`, 16 those of the message. `lev` is the log level, -5 to 3. Returns 1."""
+        ...
+
+debugger: _debugger
 
 class _dialog:
     """`KSR.dialog`"""
@@ -974,6 +1137,190 @@ class _hdr:
         ...
 
 hdr: _hdr
+
+class _htable:
+    """`KSR.htable`"""
+
+    @staticmethod
+    def sht_cn(htname: str, op: str, mval: str, /) -> int:
+        r"""Number of items whose key passes, as `sht_match_name`; -1 for another operator and when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_dec(htname: str, itname: str, /) -> int:
+        r"""Takes one from an integer and returns it, as `sht_inc`."""
+        ...
+
+    @staticmethod
+    def sht_get(htname: str, itname: str, /) -> Xval:
+        r"""The value of an item, or null. With `initval` that number stands for an item that is not there."""
+        ...
+
+    @staticmethod
+    def sht_gete(htname: str, itname: str, /) -> Xval:
+        r"""As `sht_get`, with an empty text for null."""
+        ...
+
+    @staticmethod
+    def sht_getw(htname: str, itname: str, /) -> Xval:
+        r"""As `sht_get`, with `<null>` for null."""
+        ...
+
+    @staticmethod
+    def sht_inc(htname: str, itname: str, /) -> int:
+        r"""Adds one to an integer and returns it. One that is not there begins with `initval`; -255 without it, for texts, and when there is no
+        such table."""
+        ...
+
+    @staticmethod
+    def sht_is_null(htname: str, itname: str, /) -> int:
+        r"""Whether an item is not there: 1, or -2 when the table's `initval` stands for it; -1 when it is there. 2 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_iterator_end(iname: str, /) -> int:
+        r"""Closes an iterator. -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def sht_iterator_next(iname: str, /) -> int:
+        r"""To the next item: `$shtitkey(iname)` and `$shtitval(iname)`. -1 after the last."""
+        ...
+
+    @staticmethod
+    def sht_iterator_rm(iname: str, /) -> int:
+        r"""Removes the item an iterator stands on."""
+        ...
+
+    @staticmethod
+    def sht_iterator_setex(iname: str, exval: int, /) -> int:
+        r"""Sets the seconds the item an iterator stands on still lives."""
+        ...
+
+    @staticmethod
+    def sht_iterator_seti(iname: str, ival: int, /) -> int:
+        r"""Sets the item an iterator stands on to an integer."""
+        ...
+
+    @staticmethod
+    def sht_iterator_sets(iname: str, ival: str, /) -> int:
+        r"""Sets the item an iterator stands on to a text."""
+        ...
+
+    @staticmethod
+    def sht_iterator_start(iname: str, hname: str, /) -> int:
+        r"""Opens an iterator over a table, before its first item; there are four per worker, told apart by their names. -1 when too many are
+        open or there is no such table. It holds no lock: items may be written and removed meanwhile."""
+        ...
+
+    @staticmethod
+    def sht_lock(htname: str, itname: str, /) -> int:
+        r"""Keeps others out of `sht_lock` for this key until `sht_unlock`, or until the route ends.
+
+        Who waits for longer than a second gets -1 and goes on without. Reading and writing items does not wait for it. May be taken
+        several times by one route. -1 also when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_match_name(htname: str, op: str, mval: str, /) -> int:
+        r"""Whether the key of an item passes: `eq`, `ne`, `re` regular expression, `sw` begins with, `ew` ends with, `in` has in it."""
+        ...
+
+    @staticmethod
+    def sht_match_str_value(htname: str, op: str, mval: str, /) -> int:
+        r"""Whether the text of an item passes, as `sht_match_name`."""
+        ...
+
+    @staticmethod
+    def sht_reset(htname: str, /) -> int:
+        r"""Removes all items. Returns 0, as Kamailio does; -1 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_rm(htname: str, itname: str, /) -> int:
+        r"""Removes an item. Returns 1 also when it is not there; -1 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_rm_name(htname: str, op: str, val: str, /) -> int:
+        r"""Removes the items whose key passes: `re` regular expression, `sw` begins with, `ew` ends with, `in` has in it. -1 for another
+        operator."""
+        ...
+
+    @staticmethod
+    def sht_rm_name_re(htname: str, rexp: str, /) -> int:
+        r"""Removes the items whose key a regular expression is found in, without case. -1 when the expression is bad or there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_rm_value(htname: str, op: str, val: str, /) -> int:
+        r"""Removes the items whose text passes, as `sht_rm_name`. Integers stay."""
+        ...
+
+    @staticmethod
+    def sht_rm_value_re(htname: str, rexp: str, /) -> int:
+        r"""Removes the items whose text a regular expression is found in, without case."""
+        ...
+
+    @staticmethod
+    def sht_setex(htname: str, itname: str, exval: int, /) -> int:
+        r"""Sets the seconds an item still lives, 0 for ever. Returns 1 also when the item is not there; nothing happens in a table without
+        `autoexpire`. -1 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_seti(htname: str, itname: str, itval: int, /) -> int:
+        r"""Sets an item to an integer. Returns 1, or -1 when there is no such table or it takes no more."""
+        ...
+
+    @staticmethod
+    def sht_sets(htname: str, itname: str, itval: str, /) -> int:
+        r"""Sets an item to a text. Returns 1, or -1 when there is no such table or it takes no more."""
+        ...
+
+    @staticmethod
+    def sht_setxi(htname: str, itname: str, itval: int, exval: int, /) -> int:
+        r"""Sets an item to an integer that lives `exval` seconds, as `sht_setxs`."""
+        ...
+
+    @staticmethod
+    def sht_setxs(htname: str, itname: str, itval: str, exval: int, /) -> int:
+        r"""Sets an item to a text that lives `exval` seconds; 0 as the table says, also in a table without `autoexpire`."""
+        ...
+
+    @staticmethod
+    def sht_unlock(htname: str, itname: str, /) -> int:
+        r"""Gives back what `sht_lock` took. Returns 1 also when it was not taken; -1 when there is no such table."""
+        ...
+
+htable: _htable
+
+class _jsonrpcs:
+    """`KSR.jsonrpcs`"""
+
+    @staticmethod
+    def dispatch() -> int:
+        r"""Answers the JSON-RPC document of an HTTP request in `event_route[xhttp:request]`. There is no such route here yet: returns -1;
+        the server's `--admin` address answers HTTP."""
+        ...
+
+    @staticmethod
+    def exec(cmd: str, /) -> int:
+        r"""Executes a JSON-RPC 2.0 document. Returns 1, also when the command failed: `$jsonrpl(code)` is 200 or the error's code,
+        `$jsonrpl(text)` OK or its text, `$jsonrpl(body)` the whole answer. Returns -1 when the text is no JSON."""
+        ...
+
+    @staticmethod
+    def execx(cmd: str, /) -> int:
+        r"""As `exec`; `response` is its answer."""
+        ...
+
+    @staticmethod
+    def response() -> Xval:
+        r"""The whole answer of the last `exec` or `execx` in this worker, null before the first."""
+        ...
+
+jsonrpcs: _jsonrpcs
 
 class _kex:
     """`KSR.kex`"""
@@ -1363,6 +1710,263 @@ class _maxfwd:
         ...
 
 maxfwd: _maxfwd
+
+class _nathelper:
+    """`KSR.nathelper`"""
+
+    @staticmethod
+    def add_contact_alias() -> int:
+        r"""As `set_contact_alias` when the Contact URI is not the sender's address, port and transport already; `save` works with the original.
+        Returns 1, 2 when nothing was to do, -1 when there is no such Contact."""
+        ...
+
+    @staticmethod
+    def add_contact_alias_addr(ip: str, port: str, proto: str, /) -> int:
+        r"""Adds an alias with this address, port and transport to the Contact URI. Returns 1, or -1 when one of them is none."""
+        ...
+
+    @staticmethod
+    def add_rcv_param(flag: int, /) -> int:
+        r"""Adds a parameter `received` with the sender's address as a URI to every Contact: to the header, or with a flag other than 0 to the
+        URI (UDP only). For a registrar behind this server. Returns 1, or -1 when a Contact cannot be read."""
+        ...
+
+    @staticmethod
+    def fix_nated_contact() -> int:
+        r"""Writes the sender's address and port into the Contact URI. `save` and everything later works with it. Returns 1, or -1 when there is
+        no such Contact or it was changed already."""
+        ...
+
+    @staticmethod
+    def fix_nated_register() -> int:
+        r"""Writes the sender's address as a URI to `received_avp`, where `save` finds it: the contact is then reached at that address.
+        Returns 1, or -1 without that parameter."""
+        ...
+
+    @staticmethod
+    def fix_nated_sdp(flags: int, /) -> int:
+        r"""Changes the SDP. Flags: 1 adds `a=direction:active` to every medium; 2 writes the sender's address into `c=` lines; 4 adds
+        `nortpproxy_str`; 8 writes it into the `o=` line. With 2 or 8 `a=rtcp` follows.
+
+        Returns 1 when an address was changed, 2 when none was, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def fix_nated_sdp_ip(flags: int, ip: str, /) -> int:
+        r"""As `fix_nated_sdp` with this address in place of the sender's; empty: the sender's."""
+        ...
+
+    @staticmethod
+    def handle_ruri_alias() -> int:
+        r"""Takes the first `alias` out of the Request-URI and makes it the next hop `$du`. Returns 1, 2 when there is none, -1 when it cannot
+        be read."""
+        ...
+
+    @staticmethod
+    def handle_ruri_alias_mode(mode: int, /) -> int:
+        r"""As `handle_ruri_alias`; `mode` other than 0: the last alias."""
+        ...
+
+    @staticmethod
+    def is_rfc1918(address: str, /) -> int:
+        r"""Whether a text is a private IPv4 address (RFC 1918, RFC 6598). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def nat_uac_test(flags: int, /) -> int:
+        r"""Whether the sender seems to be behind NAT. Flags, any of which is enough:
+
+        1 the Contact is a private address; 2 the topmost Via is not the sender's address; 4 the topmost Via is a private address; 8 the SDP
+        has a private address; 16 the topmost Via has another port than the sender; 32 the sender is a private address; 64 it came over
+        WebSocket; 128 the Contact has another port than the sender; 256 the SDP has another address than the sender; 512 where it goes is
+        not what the Request-URI says (replies: what the second Via says), or is over WebSocket. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_alias_to_pv(pv: str, /) -> int:
+        r"""Writes the alias of the Contact to a variable, as a SIP URI. Returns 1, or -1 when there is none."""
+        ...
+
+    @staticmethod
+    def set_contact_alias() -> int:
+        r"""Adds `;alias=ip~port~transport` with the sender's address to the Contact URI, for `handle_ruri_alias` in later requests of the
+        dialog. `save` works with it. Returns 1, or -1 when there is no such Contact or it was changed already."""
+        ...
+
+    @staticmethod
+    def set_contact_alias_trim() -> int:
+        r"""As `set_contact_alias`, after removing an alias that is there already."""
+        ...
+
+nathelper: _nathelper
+
+class _path:
+    """`KSR.path`"""
+
+    @staticmethod
+    def add_path() -> int:
+        r"""Adds a Path row with this server's address: `<sip:192.0.2.1;lr>`, above those that are there. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address(address: str, /) -> int:
+        r"""As `add_path`, with this address (`host:port;transport=tcp`) in place of the socket's."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address_user(address: str, user: str, /) -> int:
+        r"""As `add_path_advertised_address`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address_user_params(address: str, user: str, params: str, /) -> int:
+        r"""As `add_path_advertised_address`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_received() -> int:
+        r"""As `add_path`, with the sender's address in a parameter `received`."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address(address: str, /) -> int:
+        r"""As `add_path_advertised_address`, with the sender's address in a parameter `received`."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address_user(address: str, user: str, /) -> int:
+        r"""As `add_path_received_advertised_address`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address_user_params(address: str, user: str, params: str, /) -> int:
+        r"""As `add_path_received_advertised_address`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_received_user(user: str, /) -> int:
+        r"""As `add_path_received`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_received_user_params(user: str, params: str, /) -> int:
+        r"""As `add_path_received`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_user(user: str, /) -> int:
+        r"""As `add_path`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_user_params(user: str, params: str, /) -> int:
+        r"""As `add_path`, with a user part and further URI parameters (`ob;x=y`). Either may be empty."""
+        ...
+
+path: _path
+
+class _permissions:
+    """`KSR.permissions`"""
+
+    @staticmethod
+    def allow_address(group: int, address: str, port: int, /) -> int:
+        r"""Whether an address (or name, compared as written) and a port are in a group of the address table. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def allow_address_group(address: str, port: int, /) -> int:
+        r"""The group an address (or name) and a port are in; -1 when in none."""
+        ...
+
+    @staticmethod
+    def allow_register(basename: str, /) -> int:
+        r"""Whether the allow and deny files of that name let To register the contacts of the request. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def allow_register_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_register`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_register_include_port(basename: str, /) -> int:
+        r"""As `allow_register`, with the ports of the contacts."""
+        ...
+
+    @staticmethod
+    def allow_register_include_port_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_register_include_port`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_routing() -> int:
+        r"""Whether the allow and deny files of `default_allow_file` and `default_deny_file` let From call the Request-URI and the branches.
+
+        All of them in the allow file: 1; else one of them in the deny file: -1; else 1."""
+        ...
+
+    @staticmethod
+    def allow_routing_base(basename: str, /) -> int:
+        r"""As `allow_routing`, with the files of that name and `allow_suffix`, `deny_suffix`."""
+        ...
+
+    @staticmethod
+    def allow_routing_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_routing`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_source_address(group: int, /) -> int:
+        r"""Whether the sender's address and port are in a group of the address table. Returns 1 or -1.
+
+        The tag of the row goes into `peer_tag_avp`."""
+        ...
+
+    @staticmethod
+    def allow_source_address_group() -> int:
+        r"""The group the sender's address and port are in; -1 when in none."""
+        ...
+
+    @staticmethod
+    def allow_trusted() -> int:
+        r"""Whether the sender is a trusted peer: by source address, transport, From and Request-URI. Returns 1, with `peer_tag_mode` 1 the
+        number of rows that fit, or -1."""
+        ...
+
+    @staticmethod
+    def allow_trusted_furi(src_ip: str, proto: str, furi: str, /) -> int:
+        r"""As `allow_trusted`, for this source address, transport and From URI."""
+        ...
+
+    @staticmethod
+    def allow_trusted_peer(src_ip: str, proto: str, /) -> int:
+        r"""As `allow_trusted`, for this source address and transport (`any`, `udp`, `tcp`, ...)."""
+        ...
+
+    @staticmethod
+    def allow_uri(basename: str, uri: str, /) -> int:
+        r"""Whether the allow and deny files of that name let From have a URI, which is compared as it is. Returns 1 or -1."""
+        ...
+
+permissions: _permissions
+
+class _pike:
+    """`KSR.pike`"""
+
+    @staticmethod
+    def pike_check_ip(sip: str, /) -> int:
+        r"""As `pike_check_req`, for this address; IPv6 with or without brackets. Returns -1 also for what is no address."""
+        ...
+
+    @staticmethod
+    def pike_check_req() -> int:
+        r"""Counts the request for its sender's address.
+
+        Returns 1; -2 when this request makes the address a flooder, -1 for further ones. An address is refused from then on to the end of
+        the first unit with fewer requests than `reqs_density_per_unit`."""
+        ...
+
+pike: _pike
 
 class _pv:
     """`KSR.pv`"""
@@ -2066,6 +2670,107 @@ class _rr:
 
 rr: _rr
 
+class _rtpproxy:
+    """`KSR.rtpproxy`"""
+
+    @staticmethod
+    def rtpproxy_answer(flags: str, /) -> int:
+        r"""As `rtpproxy_answer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer0() -> int:
+        r"""Makes the SDP of this reply or ACK go through the relay, as the answer. Returns as `rtpproxy_offer0`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_answer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy(flags: str, /) -> int:
+        r"""As `rtpproxy_destroy0`, with flags `1` `2` `3` `b` `t` of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy0() -> int:
+        r"""Ends the session of the call. Returns 1, or -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage(flags: str, /) -> int:
+        r"""As `rtpproxy_manage0`, with flags: `c` the session's `c=` too when streams have their own, `o` the address in `o=` (always done),
+        `r` trust addresses in the SDP, `a` asymmetric, `w` symmetric by force, `i` `e` interfaces, `x` interfaces by address family, `f`
+        although it is marked, `l` only a session that is there, `1` `2` `3` `b` the branch (or `extra_id_pv`) behind the Call-ID, `zNN`
+        milliseconds in a packet, `t` end the call whatever the To tag."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage0() -> int:
+        r"""Does what a message needs: an INVITE, UPDATE or PRACK with SDP is offered, an ACK or a reply with SDP is the answer (the offer, when
+        the INVITE had none), BYE, CANCEL, failure routes and replies from 300 on end the session.
+
+        Waits for the relay. Returns 1 also when nothing was to be done, -1 for other messages, -2 when the SDP went through a relay
+        already, -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_manage`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer(flags: str, /) -> int:
+        r"""As `rtpproxy_offer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer0() -> int:
+        r"""Makes the SDP of this message go through the relay, as an offer.
+
+        Waits for the relay. Returns 1, -1 when there is no SDP or the relay refuses, -2 when it went through a relay already, -3 when no
+        relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_offer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uac() -> int:
+        r"""Ends what `rtpproxy_stream2uac` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uas() -> int:
+        r"""Ends what `rtpproxy_stream2uas` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uac(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt (a file of the relay) to the caller, `count` times, -1 for ever. Returns 1, -1 when the relay refuses, -3 when none
+        answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uas(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt to the callee; as `rtpproxy_stream2uac`."""
+        ...
+
+    @staticmethod
+    def set_rtpproxy_set(rset: int, /) -> int:
+        r"""The set of nodes for further functions in this message. Returns 1, or -1 when there is no such set."""
+        ...
+
+    @staticmethod
+    def start_recording() -> int:
+        r"""Records the session at the relay. Returns 1, -1 when it refuses, -3 when no relay answers."""
+        ...
+
+rtpproxy: _rtpproxy
+
 class _sanity:
     """`KSR.sanity`"""
 
@@ -2091,6 +2796,149 @@ class _sanity:
         ...
 
 sanity: _sanity
+
+class _sdpops:
+    """`KSR.sdpops`"""
+
+    @staticmethod
+    def keep_codecs_by_id(codecs: str, media: str, /) -> int:
+        r"""Removes all codecs but these, by payload type number. Returns as `remove_codecs_by_name`."""
+        ...
+
+    @staticmethod
+    def keep_codecs_by_name(codecs: str, media: str, /) -> int:
+        r"""Removes all codecs but these, by name. Returns as `remove_codecs_by_name`."""
+        ...
+
+    @staticmethod
+    def remove_codecs_by_id(codecs: str, media: str, /) -> int:
+        r"""As `remove_codecs_by_name`, by payload type number."""
+        ...
+
+    @staticmethod
+    def remove_codecs_by_name(codecs: str, media: str, /) -> int:
+        r"""Removes codecs by name (comma list) from streams of a kind; empty: from all. With them go their `a=rtpmap`, `a=fmtp`,
+        `a=rtcp-fb`. Returns 0, or -1 without SDP or when no stream has one of them."""
+        ...
+
+    @staticmethod
+    def remove_line_by_prefix(prefix: str, media: str, /) -> int:
+        r"""Removes lines that begin with a text from streams of a kind (`audio`); empty: from everywhere. Returns how many, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def remove_media(media: str, /) -> int:
+        r"""Removes the streams of a kind (`video`). Returns how many. RFC 3264 §6 wants as many streams in the answer as in the offer."""
+        ...
+
+    @staticmethod
+    def sdp_content() -> int:
+        r"""Whether the message has SDP: its body, or a part of it. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_content_flags(flags: int, /) -> int:
+        r"""As `sdp_content`; with flags other than 0 only Content-Type is looked at, of the message or of a part."""
+        ...
+
+    @staticmethod
+    def sdp_get(pv: str, /) -> int:
+        r"""Writes the SDP to a variable. Returns 1, -2 without SDP, -1 when the variable cannot be written."""
+        ...
+
+    @staticmethod
+    def sdp_get_address_family() -> int:
+        r"""Family of the first `c=` address: 4 or 6; -1 when there is none."""
+        ...
+
+    @staticmethod
+    def sdp_get_line_startswith(pv: str, start: str, /) -> int:
+        r"""Writes the first line that begins with a text to a variable. Returns 1, -1 when there is none, -2 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_append(iname: str, text: str, /) -> int:
+        r"""Adds text (with its line end) behind the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_end(iname: str, /) -> int:
+        r"""Closes an iterator. Returns 1, or -1 when it is not open."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_insert(iname: str, text: str, /) -> int:
+        r"""Adds text (with its line end) before the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_next(iname: str, /) -> int:
+        r"""Moves to the next line; to the first one right after the start. Returns 1, or -1 at the end."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_rm(iname: str, /) -> int:
+        r"""Removes the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_start(iname: str, /) -> int:
+        r"""Opens an iterator over the lines of the SDP, before the first one. Four can be open in a worker. Returns 1, or -1 without SDP or when
+        there are too many."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_value(iname: str, /) -> Xval:
+        r"""The line an iterator stands on, with its line end; null when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_print(level: int, /) -> int:
+        r"""Logs how the SDP was understood, at this level (-5 to 3). Returns 1."""
+        ...
+
+    @staticmethod
+    def sdp_transport(pv: str, /) -> int:
+        r"""Writes the transport of all streams to a variable. Returns 1, -2 when they have different ones, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_with_active_media(media: str, /) -> int:
+        r"""Whether the SDP has a stream of a kind that is not refused (port 0) and not inactive. Returns 1 or 0."""
+        ...
+
+    @staticmethod
+    def sdp_with_codecs_by_id(codecs: str, /) -> int:
+        r"""Whether streams have codecs of a comma list of payload type numbers. Returns 1 when every stream has all, 2 when some have some, 0
+        none, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_with_codecs_by_name(codecs: str, /) -> int:
+        r"""As `sdp_with_codecs_by_id`, by name; -1 also when no stream has one of them."""
+        ...
+
+    @staticmethod
+    def sdp_with_ice() -> int:
+        r"""Whether the SDP has ICE candidates (RFC 8839). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_with_media(media: str, /) -> int:
+        r"""Whether the SDP has a stream of a kind (`audio`, `video`). Returns 1 or 0."""
+        ...
+
+    @staticmethod
+    def sdp_with_transport(transport: str, /) -> int:
+        r"""Whether a stream has this transport (`RTP/AVP`). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_with_transport_like(part: str, /) -> int:
+        r"""Whether a stream's transport has this text in it (`AVPF`). Returns 1 or -1."""
+        ...
+
+sdpops: _sdpops
 
 class _siputils:
     """`KSR.siputils`"""
@@ -2322,6 +3170,21 @@ class _sl:
         ...
 
 sl: _sl
+
+class _statistics:
+    """`KSR.statistics`"""
+
+    @staticmethod
+    def reset_stat(sname: str, /) -> int:
+        r"""Sets a statistic to 0, unless it was defined with `no_reset`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def update_stat(sname: str, sval: int, /) -> int:
+        r"""Adds to a statistic, of the script or any other that is kept. Returns 1, or -1 when there is none of that name."""
+        ...
+
+statistics: _statistics
 
 class _textops:
     """`KSR.textops`"""

@@ -71,7 +71,7 @@ pub(crate) fn wanted(ctx: &RouteContext<'_>, number: i64) -> bool {
     if let Some(level) = kex::worker_level(ctx) {
         return number <= level;
     }
-    number <= i64::from(ctx.core.config.debug)
+    number <= i64::from(ctx.core.config.levels.debug().max(ctx.core.config.debug))
         || match number {
             ..=level::ERR => enabled!(target: "script", Level::ERROR),
             level::WARN => enabled!(target: "script", Level::WARN),

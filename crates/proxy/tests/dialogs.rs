@@ -241,8 +241,15 @@ fn keepalives_go_to_the_sides_that_asked_for_them() {
         outcome
     });
     Call::answered(&b, "k1", true);
-    let sent: Vec<String> = (0..62).flat_map(|_| lines(&b.tick())).collect();
-    assert_eq!(sent, ["10.0.0.3:5062 OPTIONS sip:bob@10.0.0.3:5062 SIP/2.0"; 2]);
+    let mut rounds = Vec::new();
+    for status in ["200 OK", "481 No Such Call"] {
+        let sent: Vec<_> = (0..31).flat_map(|_| b.tick()).collect();
+        assert_eq!(lines(&sent), ["10.0.0.3:5062 OPTIONS sip:bob@10.0.0.3:5062 SIP/2.0"], "{status}");
+        b.send("10.0.0.3:5062", &reply(&sent[0].1, status, "tb"));
+        rounds.push(b.rpc("dlg.list", &[]).unwrap()[0]["timeout"].as_i64().unwrap());
+    }
+    let now = b.now.unix_micros as i64 / 1_000_000;
+    assert!(rounds[0] > now + 40_000 && rounds[1] == now + 10, "{rounds:?} at {now}");
 }
 
 #[test]
@@ -323,7 +330,7 @@ fn dialogs_outlive_a_restart_in_the_database() {
         let ended = Call::answered(&b, "ended", true);
         b.send(ALICE, &ended.by_alice("BYE", 2));
         // The server ends.
-        b.core.registry.modules().iter().for_each(|m| m.shutdown(&b.core, b.now));
+        b.core.registry.modules().iter().for_each(|m| m.stop(&b.core, b.now));
         let query =
             Query { table: "dialog", columns: &["callid", "state", "callee_contact"], ..Query::default() };
         let row = [Value::text("kept"), Value::Int(4), Value::text("sip:bob@10.0.0.3:5062")];
@@ -336,7 +343,7 @@ fn dialogs_outlive_a_restart_in_the_database() {
         assert_eq!(list[0]["callee"]["socket"], "udp:10.0.0.1:5060");
         b.send(ALICE, &kept.by_alice("BYE", 2));
         assert_eq!(b.stat("active_dialogs"), 0, "db_mode {mode}");
-        b.core.registry.modules().iter().for_each(|m| m.shutdown(&b.core, b.now));
+        b.core.registry.modules().iter().for_each(|m| m.stop(&b.core, b.now));
         assert_eq!(db.query(&query).unwrap(), Vec::<Vec<Value>>::new(), "db_mode {mode}");
     }
 }

@@ -17,10 +17,16 @@ pub struct CoreConfig {
     pub children: usize,
     /// `debug`: log level, Kamailio's numbers (-5..=3). Default 0.
     pub debug: i32,
+    /// Log levels in force: `debug` at the start, then as `corex.debug`, `cfg.set` and `dbg.*` change them.
+    pub levels: std::sync::Arc<crate::Levels>,
     /// `max_branches` in a destination set besides the Request-URI. Default 12.
     pub max_branches: usize,
     /// `server_id`.
     pub server_id: u32,
+    /// Folder of the main configuration file: where files that modules name without a folder are.
+    pub folder: std::path::PathBuf,
+    /// Hosts that count as myself besides the listeners and aliases, as modules know them.
+    pub local_hosts: crate::LocalHosts,
     /// `sip_warning`, `mhomed`, ... as asked for by `$cfg` and functions; name to text.
     pub other: std::collections::HashMap<String, String>,
     /// Defines of the preprocessor, for `$def(NAME)`.
@@ -44,8 +50,11 @@ impl Default for CoreConfig {
             auto_aliases: false,
             children: 8,
             debug: 0,
+            levels: Default::default(),
             max_branches: 12,
             server_id: 0,
+            folder: Default::default(),
+            local_hosts: Default::default(),
             other: Default::default(),
             defines: Default::default(),
             started: 0,

@@ -395,7 +395,7 @@ impl Core {
             strip_brackets(h.as_bytes()).eq_ignore_ascii_case(host)
                 && p.is_none_or(|p| port.is_none_or(|q| p == q))
                 && t.is_none_or(|t| transport.is_none_or(|u| t == u))
-        })
+        }) || self.config.local_hosts.contains(host)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, Weak};
 
-use crate::{Database, Error, Memory};
+use crate::{Database, Error, Memory, without_password};
 
 static OPEN: LazyLock<Mutex<HashMap<String, Weak<dyn Database>>>> = LazyLock::new(Mutex::default);
 
@@ -26,11 +26,33 @@ pub fn substitute(url: &str, database: &Arc<dyn Database>) {
     open.insert(url.into(), Arc::downgrade(database));
 }
 
-fn make(url: &str) -> Result<Arc<dyn Database>, Error> {
-    match url.split_once("://") {
-        Some(("memory", _)) => Ok(Arc::new(Memory::new())),
-        _ => Err(Error::BadUrl(format!("{url}: a database is memory://name"))),
+/// As [`open`], for commands that set a database up: SQLite makes the file when there is none. It is the caller's own, not shared.
+pub fn open_or_create(url: &str) -> Result<Arc<dyn Database>, Error> {
+    #[cfg(feature = "sqlite")]
+    if url.starts_with("sqlite://") {
+        return Ok(Arc::new(crate::sqlite::open(url, true)?));
     }
+    open(url)
+}
+
+fn make(url: &str) -> Result<Arc<dyn Database>, Error> {
+    Ok(match url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("memory") => Arc::new(Memory::new()),
+        Some("text") => Arc::new(crate::text::Text::open(url)?),
+        #[cfg(feature = "sqlite")]
+        Some("sqlite") => Arc::new(crate::sqlite::open(url, false)?),
+        #[cfg(feature = "mysql")]
+        Some("mysql") => Arc::new(crate::mysql::open(url)?),
+        #[cfg(feature = "postgres")]
+        Some("postgres" | "postgresql") => Arc::new(crate::postgres::open(url)?),
+        _ => {
+            return Err(Error::BadUrl(format!(
+                "{}: a database is sqlite:///absolute/path, postgres://user:password@host/name, \
+                 mysql://user:password@host/name, text:///folder or memory://name",
+                without_password(url)
+            )));
+        }
+    })
 }
 
 #[cfg(test)]

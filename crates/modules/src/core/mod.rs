@@ -2,6 +2,7 @@
 
 mod kinds;
 mod names;
+mod runtime;
 
 use message::{Fault, Uri};
 use script::{Module, Outcome, PseudoVariable, RelayTo, RouteContext, RpcCommand, RunOutcome, ksr_module};
@@ -30,6 +31,9 @@ impl Module for CoreFunctions {
     }
     fn rpc(&self) -> &'static [RpcCommand] {
         names::COMMANDS
+    }
+    fn runtime_params(&self) -> &'static [script::RuntimeParam] {
+        runtime::PARAMS
     }
 }
 

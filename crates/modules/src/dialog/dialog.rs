@@ -124,6 +124,8 @@ pub struct Facts {
     pub direction: Option<Direction>,
     /// Unix time of the next keepalive.
     pub(super) keepalive: i64,
+    /// Keepalives in a row that found nobody.
+    pub(super) keepalives_failed: u32,
     /// Bucket of the wheel that will look at it, 0 none.
     pub(super) bucket: i64,
     /// There is a row in the database.
@@ -218,6 +220,7 @@ impl Facts {
             timeout_route: Box::default(),
             direction: None,
             keepalive: 0,
+            keepalives_failed: 0,
             bucket: 0,
             stored: false,
             dirty: false,

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use message::Method;
 use script::{
-    Core, Function, Interest, ModParam, Module, Moment, Outcome, ParamValue, PseudoVariable, Pv,
+    Core, Function, Interest, LocalEnd, ModParam, Module, Moment, Outcome, ParamValue, PseudoVariable, Pv,
     RouteContext, RpcCommand, Services, Setup, SetupError, Value, ksr_module,
 };
 use transaction::Now;
@@ -541,7 +541,10 @@ impl Module for DialogModule {
     fn events(&self, services: &Services<'_>, now: Now) {
         self.run_due(services, now);
     }
-    fn shutdown(&self, core: &Core, _: Now) {
+    fn local_reply(&self, _: &Services<'_>, now: Now, end: LocalEnd) {
+        self.kept_alive(now, &end);
+    }
+    fn stop(&self, core: &Core, _: Now) {
         self.write_all(core);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use script::{CallIdAct, DialogMoment, RouteContext, UacRequest};
+use script::{CallIdAct, DialogMoment, RouteContext, Tell, UacRequest};
 
 use super::DialogModule;
 use super::dialog::{Dialog, Direction, Leg, State};
@@ -154,7 +154,14 @@ impl DialogModule {
             rows: &head,
             body,
         };
-        ctx.transactions.uac_send(ctx, &request) == 1
+        match method {
+            b"OPTIONS" => {
+                let tell =
+                    Tell { module: "dialog", token: u64::from(dialog.entry) << 32 | u64::from(dialog.id) };
+                ctx.transactions.send_request(ctx, &request, tell) == 1
+            }
+            _ => ctx.transactions.uac_send(ctx, &request) == 1,
+        }
     }
 
     fn for_callee(&self, way: Direction) -> Option<&str> {

@@ -46,7 +46,7 @@ pub(super) struct Settings {
     pub ka_timer: u32,
     /// Seconds between keepalives of a dialog, at least 30; 0 none are sent. Default 0.
     pub ka_interval: u32,
-    /// Keepalives without a good answer before a dialog ends; needs replies to requests of our own, which are not looked at yet.
+    /// Keepalives in a row that get no answer, or 481, before a dialog ends. Default 1.
     pub ka_failed_limit: u32,
     /// 1: requests within a dialog do not start its timeout anew. Default 0.
     pub timeout_noreset: bool,

@@ -1,11 +1,9 @@
 //! What is due: dialogs that end, keepalives, and what RPC commands asked for.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use message::Transport;
-use script::{DialogMoment, Inbound, RouteContext, RouteKind, Services};
-use transaction::{Now, SocketId};
+use script::{DialogMoment, LocalEnd, RouteContext, Services};
+use transaction::Now;
 
 use super::dialog::{Dialog, Facts, KA_CALLEE, KA_CALLER, State, TIMEOUT_BYE};
 use super::requests::Side;
@@ -20,7 +18,7 @@ pub(super) struct Job {
     pub(super) rows: Vec<u8>,
 }
 
-/// Seconds left to a dialog without ACK (`noack_timeout`).
+/// Seconds left to a dialog without ACK (`noack_timeout`), or whose keepalives are not answered.
 const GRACE: i64 = 10;
 
 impl DialogModule {
@@ -37,7 +35,7 @@ impl DialogModule {
     pub(super) fn run_due(&self, services: &Services<'_>, now: Now) {
         let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(|e| e.into_inner()));
         for job in jobs {
-            if let Some(mut ctx) = stand_in(services, now) {
+            if let Some(mut ctx) = RouteContext::stand_in(services, now) {
                 self.bye(&mut ctx, &job.dialog, Side::Both, &job.rows);
             }
         }
@@ -113,7 +111,7 @@ impl DialogModule {
             let f = dialog.facts();
             (f.properties, f.timeout_route.clone())
         };
-        let Some(mut ctx) = stand_in(services, now) else { return };
+        let Some(mut ctx) = RouteContext::stand_in(services, now) else { return };
         ctx.kept.put(dialog.clone());
         if !route.is_empty() {
             self.run_event(&mut ctx, &String::from_utf8_lossy(&route));
@@ -140,7 +138,7 @@ impl DialogModule {
         what: DialogMoment,
         event: Option<&str>,
     ) {
-        if let Some(mut ctx) = stand_in(services, now) {
+        if let Some(mut ctx) = RouteContext::stand_in(services, now) {
             ctx.kept.put(dialog.clone());
             self.happened(&mut ctx, what, event);
         }
@@ -154,18 +152,33 @@ impl DialogModule {
             (false, true) => Side::Callee,
             (false, false) => return,
         };
-        if let Some(mut ctx) = stand_in(services, now) {
+        if let Some(mut ctx) = RouteContext::stand_in(services, now) {
             self.send(&mut ctx, dialog, side, b"OPTIONS", b"", b"");
         }
     }
-}
 
-/// A context without a message of a peer.
-fn stand_in<'s>(services: &Services<'s>, now: Now) -> Option<RouteContext<'s>> {
-    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
-    let inbound = Inbound { source: nobody, local: nobody, socket: SocketId(0), transport: Transport::Udp };
-    let message = crate::registrar::stand_in()?;
-    let mut ctx = RouteContext::new(services, RouteKind::Event, message, inbound, now);
-    ctx.faked = true;
-    Some(ctx)
+    /// A keepalive ended: whoever does not answer, or knows no such dialog, makes it end soon.
+    pub(super) fn kept_alive(&self, now: Now, end: &LocalEnd) {
+        let key = ((end.token >> 32) as u32, end.token as u32);
+        let Some(dialog) = self.table.get(key) else { return };
+        let due = {
+            let mut facts = dialog.facts();
+            if !matches!(facts.state, State::Answered | State::Confirmed) {
+                return;
+            }
+            if !matches!(end.code, 408 | 481) {
+                facts.keepalives_failed = 0;
+                return;
+            }
+            facts.keepalives_failed += 1;
+            if facts.keepalives_failed < self.settings.ka_failed_limit.max(1) {
+                return;
+            }
+            facts.timeout = facts.timeout.min(seconds(now) + GRACE);
+            facts.timeout
+        };
+        tracing::info!(target: "dialog", call_id = %String::from_utf8_lossy(&dialog.call_id), code = end.code,
+            "a keepalive found nobody: the dialog ends in {GRACE} seconds");
+        self.table.schedule(&dialog, due);
+    }
 }

@@ -32,7 +32,7 @@ pub(super) fn run(registrar: &Registrar, services: &Services<'_>, now: Now) {
 }
 
 /// The message such a callback sees, as in Kamailio a faked one.
-pub(crate) fn stand_in() -> Option<Arc<Message>> {
+fn stand_in() -> Option<Arc<Message>> {
     const TEXT: &[u8] = b"OPTIONS sip:you@kamailio.org SIP/2.0\r\n\
         Via: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK.event\r\n\
         From: <sip:you@kamailio.org>;tag=event\r\n\

@@ -15,6 +15,7 @@ use script::{Interest, Moment, RouteContext};
 use transaction::SocketId;
 
 use super::Rr;
+use crate::path::Path;
 
 /// Return value: the only Route was this server, in a request outside of a dialog.
 pub(super) const PRELOADED: i64 = -3;
@@ -123,6 +124,16 @@ impl Rr {
         } else {
             self.after_loose(ctx, &message, &set, preloaded)
         };
+        // Most Routes say nothing that module `path` could be looking for.
+        let own = set.elements.first().map(|e| e.uri.params.0).filter(|_| result > 0 || result == PRELOADED);
+        let core = ctx.core;
+        if let Some(params) = own
+            .filter(|p| p.contains(&b'='))
+            .filter(|p| ctx.slots.peek::<OwnRoute>().is_some_and(|o| o.params.as_deref() == Some(p)))
+            && let Some(path) = core.registry.module::<Path>()
+        {
+            path.after_loose_route(ctx, params);
+        }
         if result == 1 {
             routed(ctx);
         }

@@ -1,6 +1,7 @@
 //! `tm`: stateful processing. The machines are in the transaction crate, their use in the proxy; here is what scripts call.
 
 mod contacts;
+mod runtime;
 mod settings;
 
 use regex::Regex;
@@ -503,6 +504,9 @@ impl Module for Tm {
     }
     fn rpc(&self) -> &'static [RpcCommand] {
         RPC
+    }
+    fn runtime_params(&self) -> &'static [script::RuntimeParam] {
+        runtime::PARAMS
     }
     fn setup(&mut self, _: &script::Setup<'_>) -> Result<(), SetupError> {
         let s = &self.settings;

@@ -4,6 +4,7 @@
 //! when it fits. User agents repeat, so their text is shared ([`Agents`]). A record id is a number until somebody wants to see it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use script::vars::VarValue;
@@ -206,6 +207,8 @@ pub struct Contact {
     pub reg_id: u32,
     /// TCP connection, -1 none.
     pub connection: i32,
+    /// Unix time of the last sign of life, see [`Contact::keep_alive`].
+    last_keepalive: AtomicU32,
 }
 
 const NO_SOCKET: u16 = u16::MAX;
@@ -229,6 +232,7 @@ impl Contact {
             methods: info.methods,
             reg_id: info.reg_id,
             connection: info.connection,
+            last_keepalive: AtomicU32::new(info.modified),
         };
         contact.update(info, agents)?;
         Ok(contact)
@@ -254,6 +258,7 @@ impl Contact {
         self.cflags = info.cflags;
         self.methods = info.methods;
         self.connection = info.connection;
+        self.keep_alive(info.modified);
         Ok(())
     }
 
@@ -333,6 +338,14 @@ impl Contact {
     /// Sets the attributes of `xavp_contact`.
     pub fn set_attributes(&mut self, attributes: Attributes) {
         self.attributes = (!attributes.is_empty()).then(|| Box::new(attributes));
+    }
+    /// Unix time of the last REGISTER or answer to a keep-alive.
+    pub fn last_keepalive(&self) -> u32 {
+        self.last_keepalive.load(Ordering::Relaxed)
+    }
+    /// The contact has shown that it is there.
+    pub fn keep_alive(&self, now: u32) {
+        self.last_keepalive.store(now, Ordering::Relaxed);
     }
     /// Whether the binding has not ended.
     pub fn is_valid(&self, now: u32) -> bool {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use message::Transport;
 use script::outbox::{Batch, Datagram};
 use script::{
-    CallbackId, Callbacks, Core, CoreConfig, Inbound, Listener, Outbox, Registry, RouteContext, RouteKind,
-    RunOutcome, ScriptWorker, Services, Statistics, WorkerState,
+    CallbackId, Callbacks, Core, CoreConfig, Inbound, Listener, Module, Outbox, Registry, RouteContext,
+    RouteKind, RunOutcome, ScriptWorker, Services, Statistics, WorkerState,
 };
 use transaction::{Now, SocketId, Timestamp};
 use trunkline_proxy::{Proxy, Routes, Settings};
@@ -64,6 +64,10 @@ impl Bench {
     ) -> Bench {
         Bench::build(Settings::default(), request, false, modules)
     }
+    /// With a module.
+    pub fn with_module(settings: Settings, module: Arc<dyn Module>) -> Bench {
+        Bench::build(settings, |_| RunOutcome::Returned(1), false, vec![module])
+    }
     /// With a callback `onsend` that is still to be given.
     pub fn with_onsend(request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) -> Bench {
         Bench::build(Settings::default(), request, true, Vec::new())
@@ -72,7 +76,7 @@ impl Bench {
         settings: Settings,
         request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static,
         onsend: bool,
-        modules: Vec<Arc<dyn script::Module>>,
+        modules: Vec<Arc<dyn Module>>,
     ) -> Bench {
         let core = Arc::new(Core {
             config: CoreConfig { seed: 7, ..CoreConfig::default() },
@@ -86,6 +90,7 @@ impl Bench {
             statistics: Statistics::default(),
             callbacks: Callbacks::default(),
             names: Default::default(),
+            exchange: Default::default(),
         });
         let name = |name: &str| core.callbacks.intern(name.as_bytes()).unwrap();
         let routes = Routes { request: name("request"), reply: None, onsend: onsend.then(|| name("onsend")) };
@@ -125,6 +130,16 @@ impl Bench {
             outbox: &self.outbox,
         };
         self.proxy.receive(&services, self.now, inbound, wire(text).as_bytes());
+    }
+    /// What a thread of the server brings to a run.
+    pub fn services(&self) -> Services<'_> {
+        Services {
+            core: &self.core,
+            transactions: &*self.proxy,
+            engine: &*self.script,
+            worker: &self.worker,
+            outbox: &self.outbox,
+        }
     }
     /// Sends a request or reply into the proxy and gives what came out: `(to, text with \n)`.
     pub fn send(&self, from: &str, text: &str) -> Vec<(String, String)> {
