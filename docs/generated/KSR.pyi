@@ -374,6 +374,27 @@ def warn(text: str, /) -> int:
     r"""Writes a text to the log at level warning."""
     ...
 
+class _acc:
+    """`KSR.acc`"""
+
+    @staticmethod
+    def acc_db_request(comment: str, dbtable: str, /) -> int:
+        r"""Writes the request with a comment to a table of the database. Returns 1 when it is on its way; -1 without `db_url`, or when
+        there is no room for the row."""
+        ...
+
+    @staticmethod
+    def acc_log_request(comment: str, /) -> int:
+        r"""Logs the request with a comment: a code and a reason (`404 Not here`), or any text. Returns 1."""
+        ...
+
+    @staticmethod
+    def acc_request(comment: str, dbtable: str, /) -> int:
+        r"""Both `acc_log_request` and, when there is a database, `acc_db_request`. Returns 1, or -1 when there is no room for the row."""
+        ...
+
+acc: _acc
+
 class _app_python3:
     """`KSR.app_python3`"""
 
@@ -830,6 +851,206 @@ class _debugger:
         ...
 
 debugger: _debugger
+
+class _dialog:
+    """`KSR.dialog`"""
+
+    @staticmethod
+    def dlg_bridge(from_: str, to: str, op: str, /) -> int:
+        r"""Joins two addresses into a call. It needs replies to requests of our own, which this module does not hear yet. Returns -1."""
+        ...
+
+    @staticmethod
+    def dlg_bye(side: str, /) -> int:
+        r"""Sends BYE to `caller`, `callee` or `all` of the current dialog, which ends; a call that rings is answered with
+        `bye_early_code`. Returns 1, or -1 when there is no dialog or nothing could be sent."""
+        ...
+
+    @staticmethod
+    def dlg_db_load_callid(cival: str, /) -> int:
+        r"""Reads the dialogs with this Call-ID from the database. Returns 1 when there was one, else -1."""
+        ...
+
+    @staticmethod
+    def dlg_db_load_extra() -> int:
+        r"""Reads all dialogs from the database that are not here. Returns 1, or -1 when the database cannot be read."""
+        ...
+
+    @staticmethod
+    def dlg_get(callid: str, ftag: str, ttag: str, /) -> int:
+        r"""Makes the dialog with this Call-ID and these tags the current one; an empty To tag finds a call that rings. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_get_var(callid: str, ftag: str, ttag: str, key: str, /) -> Xval:
+        r"""A variable of the dialog with this Call-ID and these tags; null when there is none."""
+        ...
+
+    @staticmethod
+    def dlg_isflagset(flag: int, /) -> int:
+        r"""Whether a flag of the dialog is set. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_manage() -> int:
+        r"""Tracks the call: makes a dialog for an INVITE, or finds the one a request within it belongs to.
+
+        Call it before `t_relay`; with `record_route` the name of the dialog goes into the Record-Route URI. Returns 1; -1 when the request
+        makes no dialog or belongs to none."""
+        ...
+
+    @staticmethod
+    def dlg_refer_cid(callid: str, side: str, to: str, /) -> int:
+        r"""Sends REFER to a side (`caller`, `callee`) of the dialog with that Call-ID. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_refer_did(h_entry: int, h_id: int, side: str, to: str, /) -> int:
+        r"""Sends REFER to a side (1 or `caller`, 2 or `callee`) of the dialog of that name. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_remove_dialogs_from_node(node: str, /) -> int:
+        r"""Forgets the dialogs of another node; there is no other node without DMQ. Returns -1."""
+        ...
+
+    @staticmethod
+    def dlg_req_within4(side: str, method: str, ctype: str, content: str, /) -> int:
+        r"""Sends a request within the current dialog to `caller`, `callee` or `all`, with a body of this type when there is one. Returns
+        1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_reset_property(attr: str, /) -> int:
+        r"""Takes a property away. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_resetflag(flag: int, /) -> int:
+        r"""Resets a flag of the dialog. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_property(attr: str, /) -> int:
+        r"""Sets a property of the current dialog: `ka-src`, `ka-dst` (keepalives to caller, callee), `timeout-noreset`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_state(state: str, /) -> int:
+        r"""Sets the state of the current dialog by number, without anything else happening. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_timeout(timeout: int, /) -> int:
+        r"""Seconds from now after which the current dialog ends. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_timeout_id(timeout: int, h_entry: int, h_id: int, /) -> int:
+        r"""As `dlg_set_timeout`, for the dialog of that name. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_var(callid: str, ftag: str, ttag: str, key: str, val: str, /) -> int:
+        r"""Sets a variable of the dialog with this Call-ID and these tags. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_setflag(flag: int, /) -> int:
+        r"""Sets a flag (0..31) of the dialog. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_update_contact() -> int:
+        r"""Takes the Contact of the message for the side it comes from. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_update_socket() -> int:
+        r"""Takes the socket the message came in through for the side it comes from. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_update_state() -> int:
+        r"""Takes the message into account for the state of its dialog, as `loose_route` does. Returns 1, or -1 when it belongs to none."""
+        ...
+
+    @staticmethod
+    def get_profile_size(sprofile: str, svalue: str, spv: str, /) -> int:
+        r"""How many dialogs are in a profile with that value, into a pseudo-variable. Returns 1, -1 when there is no such profile."""
+        ...
+
+    @staticmethod
+    def get_profile_size_static(sprofile: str, spv: str, /) -> int:
+        r"""How many dialogs are in a profile, into a pseudo-variable. Returns 1, -1 when there is no such profile."""
+        ...
+
+    @staticmethod
+    def is_in_profile(sprofile: str, svalue: str, /) -> int:
+        r"""Whether the current dialog is in a profile with that value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_in_profile_static(sprofile: str, /) -> int:
+        r"""Whether the current dialog is in a profile, with whatever value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_known_dlg() -> int:
+        r"""Whether the message belongs to a dialog that is tracked. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_dlg_profile(sprofile: str, svalue: str, /) -> int:
+        r"""Puts the current dialog into a profile with a value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_dlg_profile_static(sprofile: str, /) -> int:
+        r"""Puts the current dialog into a profile without value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unset_dlg_profile(sprofile: str, svalue: str, /) -> int:
+        r"""Takes the current dialog out of a profile with that value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unset_dlg_profile_static(sprofile: str, /) -> int:
+        r"""Takes the current dialog out of a profile without value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def var_get(key: str, /) -> Xval:
+        r"""`$dlg_var(key)`; null when there is none."""
+        ...
+
+    @staticmethod
+    def var_gete(key: str, /) -> Xval:
+        r"""`$dlg_var(key)`; an empty text when there is none."""
+        ...
+
+    @staticmethod
+    def var_getw(key: str, /) -> Xval:
+        r"""`$dlg_var(key)`; `<null>` when there is none."""
+        ...
+
+    @staticmethod
+    def var_is_null(key: str, /) -> int:
+        r"""Whether `$dlg_var(key)` has no value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def var_rm(key: str, /) -> int:
+        r"""Removes `$dlg_var(key)`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def var_sets(key: str, val: str, /) -> int:
+        r"""Sets `$dlg_var(key)`. Returns 1 or -1."""
+        ...
+
+dialog: _dialog
 
 class _hdr:
     """`KSR.hdr`"""

@@ -3,6 +3,7 @@
 
 use script::Module;
 
+pub mod acc;
 pub mod accepted;
 pub mod app_python3;
 pub mod auth;
@@ -15,6 +16,7 @@ pub mod counters;
 pub mod ctl;
 mod database;
 pub mod debugger;
+pub mod dialog;
 pub mod hdr;
 pub mod htable;
 pub mod jsonrpcs;
@@ -55,6 +57,7 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 
 /// The one list of modules.
 const MODULES: &[(&str, Make)] = &[
+    ("acc", make::<acc::Acc>),
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
     ("auth", make::<auth::Auth>),
@@ -66,6 +69,7 @@ const MODULES: &[(&str, Make)] = &[
     ("counters", make::<counters::Counters>),
     ("ctl", make::<ctl::Ctl>),
     ("debugger", make::<debugger::Debugger>),
+    ("dialog", make::<dialog::DialogModule>),
     ("hdr", make::<hdr::Hdr>),
     ("htable", make::<htable::Htable>),
     ("jsonrpcs", make::<jsonrpcs::JsonRpcs>),

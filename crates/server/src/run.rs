@@ -144,6 +144,9 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     tracing::info!(target: "server", "ending: finishing what was read");
     let ended_in_time = threads.end(&shared, engine.as_ref(), &mut signals);
     core.registry.modules().iter().for_each(|m| m.stop(&core, crate::clock::now()));
+    if !store::journal::flush_all(DRAIN) {
+        tracing::error!(target: "server", "rows for a database could not be written before the end");
+    }
     drop(pid_file);
     // Its thread waits for clients for ever: the file goes here.
     let _ = std::fs::remove_file(control.path());

@@ -23,6 +23,7 @@ mod text;
 mod time;
 #[cfg_attr(not(all(feature = "mysql", feature = "postgres")), allow(dead_code))]
 mod url;
+mod worker;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod battery;
@@ -32,6 +33,7 @@ pub use memory::Memory;
 pub use open::{open, open_or_create, substitute};
 pub use schema::{VersionError, check_version};
 pub use url::without_password;
+pub use worker::Worker;
 
 /// A Unix time as people read it, in local time: `2030-05-28 21:32:15`.
 pub fn local_time(unix: i64) -> String {
