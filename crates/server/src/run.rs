@@ -93,6 +93,10 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     }));
     let reloader = Arc::new(Reloader::new(&shared, &engine, &script));
 
+    for module in core.registry.modules() {
+        let name = module.name();
+        module.start(&core, crate::clock::now()).map_err(|e| format!("module {name}: {e}"))?;
+    }
     // A module's first tick comes before the first message: usrloc opens the tables of `preload` in it.
     core.registry.modules().iter().for_each(|m| m.tick(&core, crate::clock::now()));
     let mut threads = Threads::start(&shared, &engine, turn)?;
@@ -130,6 +134,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     }
     tracing::info!(target: "server", "ending: finishing what was read");
     let ended_in_time = threads.end(&shared, engine.as_ref(), &mut signals);
+    core.registry.modules().iter().for_each(|m| m.shutdown(&core, crate::clock::now()));
     drop(pid_file);
     // Its thread waits for clients for ever: the file goes here.
     let _ = std::fs::remove_file(control.path());
