@@ -1,6 +1,7 @@
 //! Databases by URL, one for each URL however many modules name it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Weak};
 
 use crate::{Database, Error, Memory, without_password};
@@ -18,6 +19,17 @@ pub fn open(url: &str) -> Result<Arc<dyn Database>, Error> {
     open.retain(|_, database| database.strong_count() > 0);
     open.insert(url.into(), Arc::downgrade(&made));
     Ok(made)
+}
+
+static THREADS: AtomicUsize = AtomicUsize::new(16);
+
+/// How many threads may ask at a time: as many connections a database opened from now on has at most, unless its URL says `pool`.
+pub fn expect_threads(threads: usize) {
+    THREADS.store(threads.clamp(1, 1000), Ordering::Relaxed);
+}
+/// See [`expect_threads`].
+pub(crate) fn expected_threads() -> usize {
+    THREADS.load(Ordering::Relaxed)
 }
 
 /// Puts a database in the place of a URL, for as long as the caller holds it: for tests of modules.

@@ -32,7 +32,7 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// `timeout`: how long an answer may take. Default 5 seconds.
     pub timeout: Duration,
-    /// `pool`: most connections at a time. Default 16.
+    /// `pool`: most connections at a time. Default: the threads that may ask ([`crate::expect_threads`]).
     pub pool: usize,
     /// `socket`: the server's Unix socket (its folder for PostgreSQL) instead of host and port.
     pub socket: Option<String>,
@@ -45,7 +45,7 @@ impl Default for Options {
         Options {
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(5),
-            pool: 16,
+            pool: crate::open::expected_threads(),
             socket: None,
             full_sync: false,
         }

@@ -6,7 +6,7 @@ use script::{Core, Module, RpcCommand, RpcError};
 use serde_json::{Map, Value as Json, json};
 use transaction::Now;
 
-use super::contact::{ALL_METHODS, PERMANENT, Q_UNSET};
+use super::contact::{ALL_METHODS, PERMANENT, Q_UNSET, Stored};
 use super::store::Rows;
 use super::{Contact, ContactInfo, Domain, Record, SaveError, Usrloc, parse_socket, socket_text, unix};
 
@@ -121,7 +121,11 @@ fn contact_json(contact: &Contact, usrloc: &Usrloc, core: &Core, now: u32) -> Js
         "User-Agent": lossy(contact.user_agent()),
         "Received": or_not_set(contact.received()),
         "Path": or_not_set(contact.path()),
-        "State": "CS_NEW",
+        "State": match contact.stored {
+            Stored::New => "CS_NEW",
+            Stored::Saved => "CS_SYNC",
+            Stored::Changed => "CS_DIRTY",
+        },
         "Flags": contact.flags,
         "CFlags": contact.cflags,
         "Socket": or_not_set(&socket),
