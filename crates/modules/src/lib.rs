@@ -8,6 +8,7 @@ pub mod app_python3;
 pub mod cfgutils;
 pub mod core;
 pub mod corex;
+pub mod db_drivers;
 pub mod hdr;
 pub mod kemix;
 pub mod kex;
@@ -42,6 +43,10 @@ const MODULES: &[(&str, Make)] = &[
     ("cfgutils", make::<cfgutils::CfgUtils>),
     ("core", make::<core::CoreFunctions>),
     ("corex", make::<corex::Corex>),
+    ("db_mysql", make::<db_drivers::DbMysql>),
+    ("db_postgres", make::<db_drivers::DbPostgres>),
+    ("db_sqlite", make::<db_drivers::DbSqlite>),
+    ("db_text", make::<db_drivers::DbText>),
     ("hdr", make::<hdr::Hdr>),
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),

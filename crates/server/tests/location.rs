@@ -33,8 +33,9 @@ def mod_init():
 fn start(folder: Folder, url: &str, mode: u8) -> Server {
     let script = folder.write("route.py", SCRIPT);
     let modules = MODULES.replace("{script}", &script.display().to_string());
+    let kind = url.split(':').next().unwrap_or_default();
     let params = format!(
-        "loadmodule \"usrloc.so\"\nloadmodule \"registrar.so\"\nmodparam(\"usrloc\", \"db_url\", \"{url}\")\n\
+        "loadmodule \"db_{kind}.so\"\nloadmodule \"usrloc.so\"\nloadmodule \"registrar.so\"\nmodparam(\"usrloc\", \"db_url\", \"{url}\")\n\
          modparam(\"usrloc\", \"db_mode\", {mode})\nmodparam(\"usrloc\", \"preload\", \"location\")\n"
     );
     let config =
@@ -181,6 +182,7 @@ fn killed_under_load(kind: &str, url: &str) {
 
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
+    let _turn = databases::turn();
     let database = databases::Folder::new();
     killed_under_load("sqlite", &database.sqlite());
     for kind in ["mysql", "postgres"] {
@@ -196,6 +198,7 @@ fn control(what: &str, kind: &str) {
 
 #[test]
 fn a_database_that_goes_away() {
+    let _turn = databases::turn();
     for kind in ["mysql", "postgres"] {
         let Some(url) = databases::server(kind, "location_away") else { continue };
         create(&url);

@@ -27,7 +27,7 @@ mod url;
 pub mod battery;
 
 pub use memory::Memory;
-pub use open::{expect_threads, open, open_or_create, substitute};
+pub use open::{expect_threads, open, open_or_create, set_timeouts, substitute};
 pub use schema::{VersionError, check_version};
 pub use url::without_password;
 
