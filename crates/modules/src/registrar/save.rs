@@ -262,8 +262,8 @@ impl Registrar {
             };
             let at = at.map_err(|_| Problem::TOO_LONG)?;
             let Some(contact) = entry.record().contact(at) else { continue };
-            if let Some(attributes) = &request.attributes {
-                contact.set_attributes(attributes.clone());
+            if self.domains.xavp_contact().is_some() {
+                contact.set_attributes(request.attributes.clone().unwrap_or_default());
             }
             if self.settings.xavp_rcd.is_some() {
                 found.extend(self.found(contact, &domain.rules().ruid, request.now));

@@ -18,7 +18,7 @@ use script::Listener;
 use super::contact::{Contact, Stored};
 use super::record::Record;
 use super::store::{Change, Row, Rows, VERSION};
-use super::{Domain, Settings, parse_socket, socket_text};
+use super::{Domain, Settings, attributes, parse_socket, socket_text};
 
 /// Where contacts are kept besides memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,10 @@ pub struct Backing {
     clean_tcp: bool,
     load: bool,
     check_version: bool,
+    /// Contacts have rows in `location_attrs` too.
+    with_attributes: bool,
+    /// Seconds that ended rows stay.
+    delay: u32,
     turns: Box<[Mutex<()>]>,
     /// Rows to delete, with their table. Bounded by [`Backing::GONE`].
     gone: Mutex<Vec<(Box<[u8]>, Box<[u8]>)>>,
@@ -85,6 +89,11 @@ impl Backing {
             _ => return Ok(None),
         };
         let database = ::store::open(&settings.db_url)?;
+        if database.name() == "text" {
+            return Err(Error::BadUrl(
+                "text files are only read: `trunkline db migrate` moves them to SQLite".into(),
+            ));
+        }
         Ok(Some(Backing {
             mode,
             rows: Rows::new(database, settings, server_id),
@@ -93,6 +102,8 @@ impl Backing {
             clean_tcp: settings.db_clean_tcp,
             load: settings.db_load && mode != Mode::Only,
             check_version: settings.version_table,
+            with_attributes: settings.xavp_contact.is_some(),
+            delay: if mode == Mode::Only { settings.rm_expired_delay } else { 0 },
             turns: (0..TURNS).map(|_| Mutex::default()).collect(),
             gone: Mutex::default(),
             unread: Mutex::default(),
@@ -118,10 +129,14 @@ impl Backing {
         if !self.check_version {
             return Ok(());
         }
-        match check_version(self.rows.database(), table, VERSION) {
-            Ok(()) | Err(VersionError::Database(Error::Unavailable(_))) => Ok(()),
-            Err(e) => Err(e.to_string()),
+        let attributes = self.with_attributes.then_some((attributes::TABLE, attributes::VERSION));
+        for (table, wanted) in [(table, VERSION)].into_iter().chain(attributes) {
+            match check_version(self.rows.database(), table, wanted) {
+                Ok(()) | Err(VersionError::Database(Error::Unavailable(_))) => {}
+                Err(e) => return Err(e.to_string()),
+            }
         }
+        Ok(())
     }
 
     /// A table was made: its rows are to be read. Tries at once.
@@ -180,6 +195,7 @@ impl Backing {
         }
         let info = super::ContactInfo { socket, ..row.info() };
         let mut contact = Contact::with_ruid_text(&info, domain.number(), &row.ruid, domain.agents()).ok()?;
+        contact.set_attributes(row.attributes.clone());
         contact.stored = Stored::Saved;
         Some(contact)
     }
@@ -237,6 +253,7 @@ impl Backing {
             methods: contact.methods,
             reg_id: contact.reg_id,
             connection: contact.connection,
+            attributes: contact.attributes().to_vec(),
         }
     }
     /// Writes changes, all or none.
@@ -290,7 +307,7 @@ impl Backing {
         }
         if clean && fine {
             for domain in domains {
-                if let Err(e) = self.rows.delete_ended(&name(domain), now) {
+                if let Err(e) = self.rows.delete_ended(&name(domain), now.saturating_sub(self.delay)) {
                     self.failed("ended contacts stay in the database", &e);
                 }
             }

@@ -3,6 +3,7 @@
 //! `domain.rs` is a table, `record.rs` the bindings of one address-of-record, `contact.rs` one binding, `expiry.rs` what ends next;
 //! `backing.rs` keeps tables in a database too, `store.rs` knows its rows. A table is made when it is first saved to (Kamailio wants it in `preload` when a script in another language does that).
 
+mod attributes;
 pub mod backing;
 pub mod contact;
 pub mod domain;
@@ -224,9 +225,6 @@ impl Module for Usrloc {
         let server_id = setup.config.server_id;
         let backing = Backing::new(&self.settings, setup.listeners, server_id);
         let backing = backing.map_err(|e| SetupError(format!("db_url: {e}")))?.map(Arc::new);
-        if backing.is_some() && self.settings.xavp_contact.is_some() {
-            tracing::warn!(target: "usrloc", "fields of xavp_contact are kept in memory only, not in location_attrs");
-        }
         self.domains = Arc::new(Domains {
             rules,
             nat_flag: u32::try_from(self.settings.nat_bflag)

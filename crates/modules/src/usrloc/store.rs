@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ::store::{Compare, Condition, Database, Error, Query, Value, Write};
 
-use super::Settings;
-use super::contact::{ALL_METHODS, ContactInfo, PERMANENT, Q_UNSET};
+use super::contact::{ALL_METHODS, Attributes, ContactInfo, PERMANENT, Q_UNSET};
+use super::{Settings, attributes};
 
 /// Version of Kamailio's location table.
 pub const VERSION: i64 = 9;
@@ -53,6 +53,8 @@ pub struct Row {
     pub reg_id: u32,
     /// TCP connection, -1 none.
     pub connection: i32,
+    /// Fields of `xavp_contact`.
+    pub attributes: Attributes,
 }
 
 impl Row {
@@ -101,6 +103,8 @@ pub struct Rows {
     server_id: u32,
     /// Only rows of this server are loaded and cleaned.
     only_ours: bool,
+    /// Contacts have rows in `location_attrs` too.
+    with_attributes: bool,
 }
 
 impl std::fmt::Debug for Rows {
@@ -145,6 +149,7 @@ impl Rows {
             use_domain: s.use_domain,
             server_id,
             only_ours: s.server_id_filter,
+            with_attributes: s.xavp_contact.is_some(),
         }
     }
     /// The database.
@@ -174,18 +179,26 @@ impl Rows {
         let names = self.names();
         let mut after = Value::text("");
         loop {
-            let mut conditions =
-                vec![Condition { column: self.column(0), compare: Compare::Greater, value: after }];
+            let above = Condition { column: self.column(0), compare: Compare::Greater, value: after.clone() };
+            let mut conditions = vec![above];
             conditions.extend(self.ours());
             let (order_by, limit) = (Some(self.column(0)), self.page);
             let page = Query { table, columns: &names, conditions: &conditions, order_by, limit };
             let rows = self.database.query(&page)?;
             let more = rows.len() >= self.page;
-            after = rows.last().and_then(|r| r.first()).cloned().unwrap_or(Value::Null);
-            rows.into_iter().map(|r| self.row(r)).filter(|r| is_valid(r, now)).for_each(&mut *each);
-            if !more || after == Value::Null {
+            let Some(last) = rows.last().and_then(|r| r.first()).cloned() else { return Ok(()) };
+            let mut attributes = match self.with_attributes {
+                true => attributes::of(self.database(), &after, &last)?,
+                false => Default::default(),
+            };
+            for mut row in rows.into_iter().map(|r| self.row(r)).filter(|r| is_valid(r, now)) {
+                row.attributes = attributes.remove(&row.ruid).unwrap_or_default();
+                each(row);
+            }
+            if !more {
                 return Ok(());
             }
+            after = last;
         }
     }
     /// The rows of one address-of-record.
@@ -204,30 +217,64 @@ impl Rows {
             order_by: Some("last_modified"),
             limit: 0,
         };
-        Ok(self.database.query(&query)?.into_iter().map(|r| self.row(r)).collect())
+        let mut rows: Vec<Row> = self.database.query(&query)?.into_iter().map(|r| self.row(r)).collect();
+        if self.with_attributes {
+            for row in &mut rows {
+                row.attributes = self.attributes_of(&row.ruid)?;
+            }
+        }
+        Ok(rows)
     }
     /// Makes changes, all or none.
     pub fn write(&self, table: &str, changes: &[Change]) -> Result<(), Error> {
         enum Made<'c> {
             Row(Box<[Value; COLUMNS]>),
             Gone([Condition<'c>; 1]),
+            Attribute(Box<[Value; 7]>),
+            AttributesGone([Condition<'c>; 1]),
         }
         let columns = self.names();
-        let made: Vec<Made<'_>> = changes
-            .iter()
-            .map(|change| match change {
-                Change::Write(row) => Made::Row(Box::new(self.values(row))),
-                Change::Delete(ruid) => Made::Gone([Condition::equal(self.column(0), Value::text(ruid))]),
-            })
-            .collect();
+        let mut made: Vec<Made<'_>> = Vec::with_capacity(changes.len());
+        for change in changes {
+            let ruid = match change {
+                Change::Write(row) => {
+                    made.push(Made::Row(Box::new(self.values(row))));
+                    &row.ruid
+                }
+                Change::Delete(ruid) => {
+                    made.push(Made::Gone([Condition::equal(self.column(0), Value::text(ruid))]));
+                    ruid
+                }
+            };
+            if !self.with_attributes {
+                continue;
+            }
+            made.push(Made::AttributesGone([Condition::equal("ruid", Value::text(ruid))]));
+            if let Change::Write(row) = change {
+                let user = self.user_and_domain(&row.aor);
+                let rows = attributes::rows(ruid, user, row.modified, &row.attributes);
+                made.extend(rows.map(|r| Made::Attribute(Box::new(r))));
+            }
+        }
+        let attributes = attributes::TABLE;
         let writes: Vec<Write<'_>> = made
             .iter()
             .map(|m| match m {
                 Made::Row(row) => Write::Replace { table, columns: &columns, row: row.as_slice() },
                 Made::Gone(conditions) => Write::Delete { table, conditions },
+                Made::Attribute(row) => {
+                    Write::Insert { table: attributes, columns: &attributes::COLUMNS, row: row.as_slice() }
+                }
+                Made::AttributesGone(conditions) => Write::Delete { table: attributes, conditions },
             })
             .collect();
         self.database.atomically(&writes).map(|_| ())
+    }
+    fn attributes_of(&self, ruid: &[u8]) -> Result<Attributes, Error> {
+        // The smallest text below a record id is all of it but the last byte.
+        let before = Value::text(ruid.split_last().map_or(&b""[..], |(_, rest)| rest));
+        let mut found = attributes::of(self.database(), &before, &Value::text(ruid))?;
+        Ok(found.remove(ruid).unwrap_or_default())
     }
     /// Deletes rows that had ended at `now`; says how many.
     pub fn delete_ended(&self, table: &str, now: u32) -> Result<u64, Error> {
@@ -238,6 +285,18 @@ impl Rows {
         };
         let mut conditions = vec![expires(Compare::LessOrEqual, now), expires(Compare::Greater, PERMANENT)];
         conditions.extend(self.ours());
+        if self.with_attributes {
+            let ruid = [self.column(0)];
+            let query = Query { table, columns: &ruid, conditions: &conditions, ..Query::default() };
+            let ended = self.database.query(&query)?;
+            for page in ended.chunks(self.page) {
+                let gone: Vec<[Condition<'_>; 1]> =
+                    page.iter().flatten().map(|ruid| [Condition::equal("ruid", ruid.clone())]).collect();
+                let writes: Vec<Write<'_>> =
+                    gone.iter().map(|c| Write::Delete { table: attributes::TABLE, conditions: c }).collect();
+                self.database.atomically(&writes)?;
+            }
+        }
         self.database.delete(table, &conditions)
     }
     /// Deletes rows of contacts that were reached over a connection.
@@ -338,6 +397,7 @@ impl Rows {
             },
             reg_id: bits(next()),
             connection: next().as_int().and_then(|n| i32::try_from(n).ok()).unwrap_or(-1),
+            attributes: Attributes::new(),
         }
     }
 }
@@ -347,13 +407,17 @@ fn is_valid(row: &Row, now: u32) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use script::vars::VarValue;
+
     use super::*;
 
     /// A database in memory with a location table.
-    pub(crate) fn database() -> Arc<dyn Database> {
+    fn database() -> Arc<dyn Database> {
         let database = ::store::Memory::new();
-        database.create_table(::store::schema::table("location").expect("known")).expect("made");
+        for table in ["location", attributes::TABLE] {
+            database.create_table(::store::schema::table(table).expect("known")).expect("made");
+        }
         Arc::new(database)
     }
 
@@ -394,6 +458,41 @@ pub(super) mod tests {
             let missing = rows.write("nowhere", &[Change::Delete(b"x".to_vec())]);
             assert!(matches!(missing, Err(Error::NoTable(_))));
         }
+    }
+
+    #[test]
+    fn attributes_go_with_their_contact() {
+        let settings = Settings { xavp_contact: Some("ul".into()), fetch_rows: 10, ..Settings::default() };
+        let rows = Rows::new(database(), &settings, 0);
+        let field = |name: &str, value| (name.as_bytes().into(), value);
+        let attributes = vec![
+            field("a", VarValue::Str(b"newer"[..].into())),
+            field("n", VarValue::Int(5)),
+            field("a", VarValue::Str(b"older"[..].into())),
+        ];
+        let row = |i: usize, attributes: &Attributes| {
+            let ruid = format!("r{i:02}").into_bytes();
+            Change::Write(Box::new(Row {
+                ruid,
+                aor: b"u".to_vec(),
+                expires: 9,
+                attributes: attributes.clone(),
+                ..Row::default()
+            }))
+        };
+        for i in 0..15 {
+            assert_eq!(rows.write("location", &[row(i, &attributes)]), Ok(()));
+        }
+        assert_eq!(rows.write("location", &[row(3, &Attributes::new()), row(4, &attributes)]), Ok(()));
+        let mut found = Vec::new();
+        assert_eq!(rows.load("location", 1, &mut |r| found.push(r.attributes)), Ok(()));
+        assert_eq!((found.len(), found.iter().filter(|a| **a == attributes).count()), (15, 14));
+        assert!(found[3].is_empty());
+        assert_eq!(rows.of("location", b"u").map(|r| r[4].attributes == attributes), Ok(true));
+        assert_eq!(rows.write("location", &[Change::Delete(b"r04".to_vec())]), Ok(()));
+        assert_eq!(rows.database().count(attributes::TABLE, &[]), Ok(3 * 13));
+        assert_eq!(rows.delete_ended("location", 9), Ok(14));
+        assert_eq!(rows.database().count(attributes::TABLE, &[]), Ok(0));
     }
 
     #[test]
