@@ -165,23 +165,37 @@ impl Agents {
     }
 }
 
-/// Order of the text fields. The instance stands first: a refresh without one keeps it and rewrites what follows.
+/// Order of the text fields. Record id and instance stand first: a refresh without instance keeps both and rewrites what follows.
 #[derive(Clone, Copy)]
 enum Field {
+    /// Of a contact that came from a database; those of this run have a number.
+    Ruid,
     Instance,
     Uri,
     CallId,
     Received,
     Path,
 }
-const FIELDS: usize = 5;
+const FIELDS: usize = 6;
 
 /// The text would need more than 64 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 
+/// What the database knows of a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stored {
+    /// Nothing.
+    #[default]
+    New,
+    /// All there is to know.
+    Saved,
+    /// An earlier state.
+    Changed,
+}
+
 /// A binding of an address-of-record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Contact {
     text: Box<[u8]>,
     agent: Agent,
@@ -191,6 +205,8 @@ pub struct Contact {
     /// q in thousandths, [`Q_UNSET`].
     pub q: i16,
     socket: u16,
+    /// What the database knows, for `db_mode` 2.
+    pub stored: Stored,
     /// Unix time at which the binding ends, [`PERMANENT`].
     pub expires: u32,
     /// Unix time of the last REGISTER that touched it.
@@ -216,14 +232,26 @@ const NO_SOCKET: u16 = u16::MAX;
 impl Contact {
     /// A new binding.
     pub fn new(info: &ContactInfo<'_>, ruid: Ruid, agents: &Agents) -> Result<Contact, TooLong> {
+        Contact::with_ruid_text(info, ruid, b"", agents)
+    }
+
+    /// A binding whose record id is a text from elsewhere; `ruid` only tells it from others then.
+    pub fn with_ruid_text(
+        info: &ContactInfo<'_>,
+        ruid: Ruid,
+        ruid_text: &[u8],
+        agents: &Agents,
+    ) -> Result<Contact, TooLong> {
+        let end = u16::try_from(ruid_text.len()).map_err(|_| TooLong)?;
         let mut contact = Contact {
-            text: Box::default(),
+            text: ruid_text.into(),
             agent: agents.share(info.user_agent),
             attributes: None,
             ruid,
-            ends: [0; FIELDS],
+            ends: [end; FIELDS],
             q: info.q,
             socket: NO_SOCKET,
+            stored: Stored::New,
             expires: info.expires,
             modified: info.modified,
             cseq: info.cseq,
@@ -243,6 +271,9 @@ impl Contact {
     /// On error nothing has changed.
     pub fn update(&mut self, info: &ContactInfo<'_>, agents: &Agents) -> Result<(), TooLong> {
         self.write_text(info)?;
+        if self.stored == Stored::Saved {
+            self.stored = Stored::Changed;
+        }
         if !info.instance.is_empty() {
             self.reg_id = info.reg_id;
         }
@@ -263,7 +294,7 @@ impl Contact {
     }
 
     fn write_text(&mut self, info: &ContactInfo<'_>) -> Result<(), TooLong> {
-        let kept = if info.instance.is_empty() { self.end(Field::Instance) } else { 0 };
+        let kept = self.end(if info.instance.is_empty() { Field::Instance } else { Field::Ruid });
         let parts = [info.instance, info.uri, info.call_id, info.received, info.path];
         let total = kept + parts.iter().map(|p| p.len()).sum::<usize>();
         if total > usize::from(u16::MAX) {
@@ -278,7 +309,7 @@ impl Contact {
             self.text = text;
         }
         let mut at = kept;
-        for (part, end) in parts.iter().zip(&mut self.ends) {
+        for (part, end) in parts.iter().zip(self.ends.iter_mut().skip(1)) {
             if let Some(to) = self.text.get_mut(at..at + part.len()) {
                 to.copy_from_slice(part);
             }
@@ -323,9 +354,29 @@ impl Contact {
     pub fn user_agent(&self) -> &[u8] {
         &self.agent.0
     }
-    /// Record id.
+    /// What tells it from the other contacts of this run.
     pub fn ruid(&self) -> Ruid {
         self.ruid
+    }
+    /// Appends the record id as others see it.
+    pub fn write_ruid(&self, format: &RuidFormat, out: &mut Vec<u8>) {
+        match self.field(Field::Ruid) {
+            [] => format.write(self.ruid, out),
+            text => out.extend_from_slice(text),
+        }
+    }
+    /// The record id as others see it.
+    pub fn ruid_text(&self, format: &RuidFormat) -> Vec<u8> {
+        let mut out = Vec::with_capacity(32);
+        self.write_ruid(format, &mut out);
+        out
+    }
+    /// Whether a text is its record id.
+    pub fn has_ruid(&self, text: &[u8], format: &RuidFormat) -> bool {
+        match self.field(Field::Ruid) {
+            [] => format.parse(text) == Some(self.ruid),
+            own => own == text,
+        }
     }
     /// Socket the REGISTER came in on.
     pub fn socket(&self) -> Option<SocketId> {
