@@ -4,6 +4,7 @@
 use script::Module;
 
 pub mod accepted;
+pub mod alias_db;
 pub mod app_python3;
 pub mod auth;
 pub mod auth_db;
@@ -15,6 +16,7 @@ pub mod counters;
 pub mod ctl;
 mod database;
 pub mod debugger;
+pub mod domain;
 pub mod hdr;
 pub mod jsonrpcs;
 pub mod kemix;
@@ -51,6 +53,7 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 
 /// The one list of modules.
 const MODULES: &[(&str, Make)] = &[
+    ("alias_db", make::<alias_db::AliasDb>),
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
     ("auth", make::<auth::Auth>),
@@ -62,6 +65,7 @@ const MODULES: &[(&str, Make)] = &[
     ("counters", make::<counters::Counters>),
     ("ctl", make::<ctl::Ctl>),
     ("debugger", make::<debugger::Debugger>),
+    ("domain", make::<domain::Domain>),
     ("hdr", make::<hdr::Hdr>),
     ("jsonrpcs", make::<jsonrpcs::JsonRpcs>),
     ("kemix", make::<kemix::Kemix>),
