@@ -17,6 +17,7 @@ pub mod ctl;
 mod database;
 pub mod debugger;
 pub mod domain;
+pub mod group;
 pub mod hdr;
 pub mod jsonrpcs;
 pub mod kemix;
@@ -38,6 +39,7 @@ pub mod textops;
 pub mod textopsx;
 pub mod tm;
 pub mod tmx;
+pub mod uri_db;
 pub mod usrloc;
 pub mod x;
 pub mod xlog;
@@ -66,6 +68,7 @@ const MODULES: &[(&str, Make)] = &[
     ("ctl", make::<ctl::Ctl>),
     ("debugger", make::<debugger::Debugger>),
     ("domain", make::<domain::Domain>),
+    ("group", make::<group::Group>),
     ("hdr", make::<hdr::Hdr>),
     ("jsonrpcs", make::<jsonrpcs::JsonRpcs>),
     ("kemix", make::<kemix::Kemix>),
@@ -86,6 +89,7 @@ const MODULES: &[(&str, Make)] = &[
     ("textopsx", make::<textopsx::TextOpsX>),
     ("tm", make::<tm::Tm>),
     ("tmx", make::<tmx::Tmx>),
+    ("uri_db", make::<uri_db::UriDb>),
     ("usrloc", make::<usrloc::Usrloc>),
     ("x", make::<x::X>),
     ("xlog", make::<xlog::Xlog>),
