@@ -374,6 +374,27 @@ def warn(text: str, /) -> int:
     r"""Writes a text to the log at level warning."""
     ...
 
+class _acc:
+    """`KSR.acc`"""
+
+    @staticmethod
+    def acc_db_request(comment: str, dbtable: str, /) -> int:
+        r"""Writes the request with a comment to a table of the database. Returns 1 when it is on its way; -1 without `db_url`, or when
+        there is no room for the row."""
+        ...
+
+    @staticmethod
+    def acc_log_request(comment: str, /) -> int:
+        r"""Logs the request with a comment: a code and a reason (`404 Not here`), or any text. Returns 1."""
+        ...
+
+    @staticmethod
+    def acc_request(comment: str, dbtable: str, /) -> int:
+        r"""Both `acc_log_request` and, when there is a database, `acc_db_request`. Returns 1, or -1 when there is no room for the row."""
+        ...
+
+acc: _acc
+
 class _app_python3:
     """`KSR.app_python3`"""
 
@@ -417,6 +438,133 @@ class _app_python3s:
         ...
 
 app_python3s: _app_python3s
+
+class _auth:
+    """`KSR.auth`"""
+
+    @staticmethod
+    def auth_algorithm(algorithm: str, /) -> int:
+        r"""Hash function for the challenges and checks of this message instead of parameter `algorithm`. Returns -1 for an unknown one."""
+        ...
+
+    @staticmethod
+    def auth_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers REGISTER with 401, other requests with 407, and a challenge for the realm.
+
+        Flags: 1 `qop="auth"`, 2 `qop="auth-int"`, 4 no 500 when it cannot be made, 16 `stale=true`. A challenge after a check that
+        failed for its nonce says `stale=true` by itself. Returns 1, or -1 when it could not be sent."""
+        ...
+
+    @staticmethod
+    def auth_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `auth_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+    @staticmethod
+    def auth_get_www_authenticate(realm: str, flags: int, pvdest: str, /) -> int:
+        r"""Writes the header row of a challenge, as `www_challenge` would send it, to a variable. Returns 1; -1 when it is read-only."""
+        ...
+
+    @staticmethod
+    def consume_credentials() -> int:
+        r"""Takes the header rows with credentials that were found right out of the request, so that they go no further.
+
+        Returns 1; -1 when none were found right."""
+        ...
+
+    @staticmethod
+    def has_credentials(realm: str, /) -> int:
+        r"""Whether the request has credentials for the realm, in Authorization or Proxy-Authorization, right or not. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def proxy_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers with 407 and a challenge; see `auth_challenge`."""
+        ...
+
+    @staticmethod
+    def proxy_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `proxy_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+    @staticmethod
+    def pv_auth_check(realm: str, passwd: str, flags: int, checks: int, /) -> int:
+        r"""Checks credentials in Authorization (REGISTER) or Proxy-Authorization against a password.
+
+        `checks` 1: the user must also be that of From (REGISTER: and To; PUBLISH: and the Request-URI). Flags: 1 `passwd` is HA1
+        already; 2, 4, 8 when refused, a challenge without qop, with `auth`, with `auth-int` goes into `$avp(digest_challenge)`, 16 with
+        `stale=true`; 32 an `nc` that came with a wrong response may come again.
+
+        Returns 1; -1 the credentials cannot be read, -2 wrong response, -4 the nonce is no longer good, -5 no credentials for the
+        realm, -6 the nonce was used, -8 another user. ACK, CANCEL and PRACK are 1: nobody can challenge them."""
+        ...
+
+    @staticmethod
+    def pv_proxy_authenticate(realm: str, passwd: str, flags: int, /) -> int:
+        r"""Checks credentials in Proxy-Authorization against a password; see `pv_auth_check`."""
+        ...
+
+    @staticmethod
+    def pv_www_authenticate(realm: str, passwd: str, flags: int, /) -> int:
+        r"""Checks credentials in Authorization against a password; see `pv_auth_check`."""
+        ...
+
+    @staticmethod
+    def pv_www_authenticate_method(realm: str, passwd: str, flags: int, method: str, /) -> int:
+        r"""As `pv_www_authenticate`, for a response that was made for another method."""
+        ...
+
+    @staticmethod
+    def www_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers with 401 and a challenge; see `auth_challenge`."""
+        ...
+
+    @staticmethod
+    def www_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `www_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+auth: _auth
+
+class _auth_db:
+    """`KSR.auth_db`"""
+
+    @staticmethod
+    def auth_check(realm: str, table: str, flags: int, /) -> int:
+        r"""Checks credentials in Authorization (REGISTER) or Proxy-Authorization against a table.
+
+        Flags: 1 the user must also be that of From (REGISTER: and To; PUBLISH: and the Request-URI); 2 with 1, but not for INVITE, BYE,
+        PRACK, UPDATE and MESSAGE, which may be anonymous.
+
+        Returns 1; -1 the credentials cannot be read, or the database does not answer; -2 wrong response, -3 no such user, -4 the nonce
+        is no longer good, -5 no credentials for the realm, -6 the nonce was used, -8 another user. ACK, CANCEL and PRACK are 1: nobody
+        can challenge them."""
+        ...
+
+    @staticmethod
+    def is_subscriber(uri: str, table: str, flags: int, /) -> int:
+        r"""Whether a URI's user is in a table; `load_credentials` are loaded.
+
+        Flags: 1 the domain must fit, too; 2 nothing is loaded. Returns 1; -1 for what is no URI or when the database does not answer,
+        -2 when there is no such user."""
+        ...
+
+    @staticmethod
+    def proxy_authenticate(realm: str, table: str, /) -> int:
+        r"""Checks credentials in Proxy-Authorization against a table; see `auth_check`."""
+        ...
+
+    @staticmethod
+    def www_authenticate(realm: str, table: str, /) -> int:
+        r"""Checks credentials in Authorization against a table; see `auth_check`."""
+        ...
+
+    @staticmethod
+    def www_authenticate_method(realm: str, table: str, method: str, /) -> int:
+        r"""As `www_authenticate`, for a response that was made for another method."""
+        ...
+
+auth_db: _auth_db
 
 class _cfgutils:
     """`KSR.cfgutils`"""
@@ -704,6 +852,206 @@ class _debugger:
 
 debugger: _debugger
 
+class _dialog:
+    """`KSR.dialog`"""
+
+    @staticmethod
+    def dlg_bridge(from_: str, to: str, op: str, /) -> int:
+        r"""Joins two addresses into a call. It needs replies to requests of our own, which this module does not hear yet. Returns -1."""
+        ...
+
+    @staticmethod
+    def dlg_bye(side: str, /) -> int:
+        r"""Sends BYE to `caller`, `callee` or `all` of the current dialog, which ends; a call that rings is answered with
+        `bye_early_code`. Returns 1, or -1 when there is no dialog or nothing could be sent."""
+        ...
+
+    @staticmethod
+    def dlg_db_load_callid(cival: str, /) -> int:
+        r"""Reads the dialogs with this Call-ID from the database. Returns 1 when there was one, else -1."""
+        ...
+
+    @staticmethod
+    def dlg_db_load_extra() -> int:
+        r"""Reads all dialogs from the database that are not here. Returns 1, or -1 when the database cannot be read."""
+        ...
+
+    @staticmethod
+    def dlg_get(callid: str, ftag: str, ttag: str, /) -> int:
+        r"""Makes the dialog with this Call-ID and these tags the current one; an empty To tag finds a call that rings. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_get_var(callid: str, ftag: str, ttag: str, key: str, /) -> Xval:
+        r"""A variable of the dialog with this Call-ID and these tags; null when there is none."""
+        ...
+
+    @staticmethod
+    def dlg_isflagset(flag: int, /) -> int:
+        r"""Whether a flag of the dialog is set. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_manage() -> int:
+        r"""Tracks the call: makes a dialog for an INVITE, or finds the one a request within it belongs to.
+
+        Call it before `t_relay`; with `record_route` the name of the dialog goes into the Record-Route URI. Returns 1; -1 when the request
+        makes no dialog or belongs to none."""
+        ...
+
+    @staticmethod
+    def dlg_refer_cid(callid: str, side: str, to: str, /) -> int:
+        r"""Sends REFER to a side (`caller`, `callee`) of the dialog with that Call-ID. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_refer_did(h_entry: int, h_id: int, side: str, to: str, /) -> int:
+        r"""Sends REFER to a side (1 or `caller`, 2 or `callee`) of the dialog of that name. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_remove_dialogs_from_node(node: str, /) -> int:
+        r"""Forgets the dialogs of another node; there is no other node without DMQ. Returns -1."""
+        ...
+
+    @staticmethod
+    def dlg_req_within4(side: str, method: str, ctype: str, content: str, /) -> int:
+        r"""Sends a request within the current dialog to `caller`, `callee` or `all`, with a body of this type when there is one. Returns
+        1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_reset_property(attr: str, /) -> int:
+        r"""Takes a property away. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_resetflag(flag: int, /) -> int:
+        r"""Resets a flag of the dialog. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_property(attr: str, /) -> int:
+        r"""Sets a property of the current dialog: `ka-src`, `ka-dst` (keepalives to caller, callee), `timeout-noreset`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_state(state: str, /) -> int:
+        r"""Sets the state of the current dialog by number, without anything else happening. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_timeout(timeout: int, /) -> int:
+        r"""Seconds from now after which the current dialog ends. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_timeout_id(timeout: int, h_entry: int, h_id: int, /) -> int:
+        r"""As `dlg_set_timeout`, for the dialog of that name. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_var(callid: str, ftag: str, ttag: str, key: str, val: str, /) -> int:
+        r"""Sets a variable of the dialog with this Call-ID and these tags. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_setflag(flag: int, /) -> int:
+        r"""Sets a flag (0..31) of the dialog. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_update_contact() -> int:
+        r"""Takes the Contact of the message for the side it comes from. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_update_socket() -> int:
+        r"""Takes the socket the message came in through for the side it comes from. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_update_state() -> int:
+        r"""Takes the message into account for the state of its dialog, as `loose_route` does. Returns 1, or -1 when it belongs to none."""
+        ...
+
+    @staticmethod
+    def get_profile_size(sprofile: str, svalue: str, spv: str, /) -> int:
+        r"""How many dialogs are in a profile with that value, into a pseudo-variable. Returns 1, -1 when there is no such profile."""
+        ...
+
+    @staticmethod
+    def get_profile_size_static(sprofile: str, spv: str, /) -> int:
+        r"""How many dialogs are in a profile, into a pseudo-variable. Returns 1, -1 when there is no such profile."""
+        ...
+
+    @staticmethod
+    def is_in_profile(sprofile: str, svalue: str, /) -> int:
+        r"""Whether the current dialog is in a profile with that value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_in_profile_static(sprofile: str, /) -> int:
+        r"""Whether the current dialog is in a profile, with whatever value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_known_dlg() -> int:
+        r"""Whether the message belongs to a dialog that is tracked. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_dlg_profile(sprofile: str, svalue: str, /) -> int:
+        r"""Puts the current dialog into a profile with a value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_dlg_profile_static(sprofile: str, /) -> int:
+        r"""Puts the current dialog into a profile without value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unset_dlg_profile(sprofile: str, svalue: str, /) -> int:
+        r"""Takes the current dialog out of a profile with that value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unset_dlg_profile_static(sprofile: str, /) -> int:
+        r"""Takes the current dialog out of a profile without value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def var_get(key: str, /) -> Xval:
+        r"""`$dlg_var(key)`; null when there is none."""
+        ...
+
+    @staticmethod
+    def var_gete(key: str, /) -> Xval:
+        r"""`$dlg_var(key)`; an empty text when there is none."""
+        ...
+
+    @staticmethod
+    def var_getw(key: str, /) -> Xval:
+        r"""`$dlg_var(key)`; `<null>` when there is none."""
+        ...
+
+    @staticmethod
+    def var_is_null(key: str, /) -> int:
+        r"""Whether `$dlg_var(key)` has no value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def var_rm(key: str, /) -> int:
+        r"""Removes `$dlg_var(key)`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def var_sets(key: str, val: str, /) -> int:
+        r"""Sets `$dlg_var(key)`. Returns 1 or -1."""
+        ...
+
+dialog: _dialog
+
 class _hdr:
     """`KSR.hdr`"""
 
@@ -789,6 +1137,163 @@ class _hdr:
         ...
 
 hdr: _hdr
+
+class _htable:
+    """`KSR.htable`"""
+
+    @staticmethod
+    def sht_cn(htname: str, op: str, mval: str, /) -> int:
+        r"""Number of items whose key passes, as `sht_match_name`; -1 for another operator and when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_dec(htname: str, itname: str, /) -> int:
+        r"""Takes one from an integer and returns it, as `sht_inc`."""
+        ...
+
+    @staticmethod
+    def sht_get(htname: str, itname: str, /) -> Xval:
+        r"""The value of an item, or null. With `initval` that number stands for an item that is not there."""
+        ...
+
+    @staticmethod
+    def sht_gete(htname: str, itname: str, /) -> Xval:
+        r"""As `sht_get`, with an empty text for null."""
+        ...
+
+    @staticmethod
+    def sht_getw(htname: str, itname: str, /) -> Xval:
+        r"""As `sht_get`, with `<null>` for null."""
+        ...
+
+    @staticmethod
+    def sht_inc(htname: str, itname: str, /) -> int:
+        r"""Adds one to an integer and returns it. One that is not there begins with `initval`; -255 without it, for texts, and when there is no
+        such table."""
+        ...
+
+    @staticmethod
+    def sht_is_null(htname: str, itname: str, /) -> int:
+        r"""Whether an item is not there: 1, or -2 when the table's `initval` stands for it; -1 when it is there. 2 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_iterator_end(iname: str, /) -> int:
+        r"""Closes an iterator. -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def sht_iterator_next(iname: str, /) -> int:
+        r"""To the next item: `$shtitkey(iname)` and `$shtitval(iname)`. -1 after the last."""
+        ...
+
+    @staticmethod
+    def sht_iterator_rm(iname: str, /) -> int:
+        r"""Removes the item an iterator stands on."""
+        ...
+
+    @staticmethod
+    def sht_iterator_setex(iname: str, exval: int, /) -> int:
+        r"""Sets the seconds the item an iterator stands on still lives."""
+        ...
+
+    @staticmethod
+    def sht_iterator_seti(iname: str, ival: int, /) -> int:
+        r"""Sets the item an iterator stands on to an integer."""
+        ...
+
+    @staticmethod
+    def sht_iterator_sets(iname: str, ival: str, /) -> int:
+        r"""Sets the item an iterator stands on to a text."""
+        ...
+
+    @staticmethod
+    def sht_iterator_start(iname: str, hname: str, /) -> int:
+        r"""Opens an iterator over a table, before its first item; there are four per worker, told apart by their names. -1 when too many are
+        open or there is no such table. It holds no lock: items may be written and removed meanwhile."""
+        ...
+
+    @staticmethod
+    def sht_lock(htname: str, itname: str, /) -> int:
+        r"""Keeps others out of `sht_lock` for this key until `sht_unlock`, or until the route ends.
+
+        Who waits for longer than a second gets -1 and goes on without. Reading and writing items does not wait for it. May be taken
+        several times by one route. -1 also when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_match_name(htname: str, op: str, mval: str, /) -> int:
+        r"""Whether the key of an item passes: `eq`, `ne`, `re` regular expression, `sw` begins with, `ew` ends with, `in` has in it."""
+        ...
+
+    @staticmethod
+    def sht_match_str_value(htname: str, op: str, mval: str, /) -> int:
+        r"""Whether the text of an item passes, as `sht_match_name`."""
+        ...
+
+    @staticmethod
+    def sht_reset(htname: str, /) -> int:
+        r"""Removes all items. Returns 0, as Kamailio does; -1 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_rm(htname: str, itname: str, /) -> int:
+        r"""Removes an item. Returns 1 also when it is not there; -1 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_rm_name(htname: str, op: str, val: str, /) -> int:
+        r"""Removes the items whose key passes: `re` regular expression, `sw` begins with, `ew` ends with, `in` has in it. -1 for another
+        operator."""
+        ...
+
+    @staticmethod
+    def sht_rm_name_re(htname: str, rexp: str, /) -> int:
+        r"""Removes the items whose key a regular expression is found in, without case. -1 when the expression is bad or there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_rm_value(htname: str, op: str, val: str, /) -> int:
+        r"""Removes the items whose text passes, as `sht_rm_name`. Integers stay."""
+        ...
+
+    @staticmethod
+    def sht_rm_value_re(htname: str, rexp: str, /) -> int:
+        r"""Removes the items whose text a regular expression is found in, without case."""
+        ...
+
+    @staticmethod
+    def sht_setex(htname: str, itname: str, exval: int, /) -> int:
+        r"""Sets the seconds an item still lives, 0 for ever. Returns 1 also when the item is not there; nothing happens in a table without
+        `autoexpire`. -1 when there is no such table."""
+        ...
+
+    @staticmethod
+    def sht_seti(htname: str, itname: str, itval: int, /) -> int:
+        r"""Sets an item to an integer. Returns 1, or -1 when there is no such table or it takes no more."""
+        ...
+
+    @staticmethod
+    def sht_sets(htname: str, itname: str, itval: str, /) -> int:
+        r"""Sets an item to a text. Returns 1, or -1 when there is no such table or it takes no more."""
+        ...
+
+    @staticmethod
+    def sht_setxi(htname: str, itname: str, itval: int, exval: int, /) -> int:
+        r"""Sets an item to an integer that lives `exval` seconds, as `sht_setxs`."""
+        ...
+
+    @staticmethod
+    def sht_setxs(htname: str, itname: str, itval: str, exval: int, /) -> int:
+        r"""Sets an item to a text that lives `exval` seconds; 0 as the table says, also in a table without `autoexpire`."""
+        ...
+
+    @staticmethod
+    def sht_unlock(htname: str, itname: str, /) -> int:
+        r"""Gives back what `sht_lock` took. Returns 1 also when it was not taken; -1 when there is no such table."""
+        ...
+
+htable: _htable
 
 class _jsonrpcs:
     """`KSR.jsonrpcs`"""
@@ -1359,6 +1864,109 @@ class _path:
         ...
 
 path: _path
+
+class _permissions:
+    """`KSR.permissions`"""
+
+    @staticmethod
+    def allow_address(group: int, address: str, port: int, /) -> int:
+        r"""Whether an address (or name, compared as written) and a port are in a group of the address table. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def allow_address_group(address: str, port: int, /) -> int:
+        r"""The group an address (or name) and a port are in; -1 when in none."""
+        ...
+
+    @staticmethod
+    def allow_register(basename: str, /) -> int:
+        r"""Whether the allow and deny files of that name let To register the contacts of the request. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def allow_register_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_register`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_register_include_port(basename: str, /) -> int:
+        r"""As `allow_register`, with the ports of the contacts."""
+        ...
+
+    @staticmethod
+    def allow_register_include_port_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_register_include_port`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_routing() -> int:
+        r"""Whether the allow and deny files of `default_allow_file` and `default_deny_file` let From call the Request-URI and the branches.
+
+        All of them in the allow file: 1; else one of them in the deny file: -1; else 1."""
+        ...
+
+    @staticmethod
+    def allow_routing_base(basename: str, /) -> int:
+        r"""As `allow_routing`, with the files of that name and `allow_suffix`, `deny_suffix`."""
+        ...
+
+    @staticmethod
+    def allow_routing_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_routing`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_source_address(group: int, /) -> int:
+        r"""Whether the sender's address and port are in a group of the address table. Returns 1 or -1.
+
+        The tag of the row goes into `peer_tag_avp`."""
+        ...
+
+    @staticmethod
+    def allow_source_address_group() -> int:
+        r"""The group the sender's address and port are in; -1 when in none."""
+        ...
+
+    @staticmethod
+    def allow_trusted() -> int:
+        r"""Whether the sender is a trusted peer: by source address, transport, From and Request-URI. Returns 1, with `peer_tag_mode` 1 the
+        number of rows that fit, or -1."""
+        ...
+
+    @staticmethod
+    def allow_trusted_furi(src_ip: str, proto: str, furi: str, /) -> int:
+        r"""As `allow_trusted`, for this source address, transport and From URI."""
+        ...
+
+    @staticmethod
+    def allow_trusted_peer(src_ip: str, proto: str, /) -> int:
+        r"""As `allow_trusted`, for this source address and transport (`any`, `udp`, `tcp`, ...)."""
+        ...
+
+    @staticmethod
+    def allow_uri(basename: str, uri: str, /) -> int:
+        r"""Whether the allow and deny files of that name let From have a URI, which is compared as it is. Returns 1 or -1."""
+        ...
+
+permissions: _permissions
+
+class _pike:
+    """`KSR.pike`"""
+
+    @staticmethod
+    def pike_check_ip(sip: str, /) -> int:
+        r"""As `pike_check_req`, for this address; IPv6 with or without brackets. Returns -1 also for what is no address."""
+        ...
+
+    @staticmethod
+    def pike_check_req() -> int:
+        r"""Counts the request for its sender's address.
+
+        Returns 1; -2 when this request makes the address a flooder, -1 for further ones. An address is refused from then on to the end of
+        the first unit with fewer requests than `reqs_density_per_unit`."""
+        ...
+
+pike: _pike
 
 class _pv:
     """`KSR.pv`"""
@@ -2061,6 +2669,107 @@ class _rr:
         ...
 
 rr: _rr
+
+class _rtpproxy:
+    """`KSR.rtpproxy`"""
+
+    @staticmethod
+    def rtpproxy_answer(flags: str, /) -> int:
+        r"""As `rtpproxy_answer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer0() -> int:
+        r"""Makes the SDP of this reply or ACK go through the relay, as the answer. Returns as `rtpproxy_offer0`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_answer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy(flags: str, /) -> int:
+        r"""As `rtpproxy_destroy0`, with flags `1` `2` `3` `b` `t` of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy0() -> int:
+        r"""Ends the session of the call. Returns 1, or -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage(flags: str, /) -> int:
+        r"""As `rtpproxy_manage0`, with flags: `c` the session's `c=` too when streams have their own, `o` the address in `o=` (always done),
+        `r` trust addresses in the SDP, `a` asymmetric, `w` symmetric by force, `i` `e` interfaces, `x` interfaces by address family, `f`
+        although it is marked, `l` only a session that is there, `1` `2` `3` `b` the branch (or `extra_id_pv`) behind the Call-ID, `zNN`
+        milliseconds in a packet, `t` end the call whatever the To tag."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage0() -> int:
+        r"""Does what a message needs: an INVITE, UPDATE or PRACK with SDP is offered, an ACK or a reply with SDP is the answer (the offer, when
+        the INVITE had none), BYE, CANCEL, failure routes and replies from 300 on end the session.
+
+        Waits for the relay. Returns 1 also when nothing was to be done, -1 for other messages, -2 when the SDP went through a relay
+        already, -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_manage`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer(flags: str, /) -> int:
+        r"""As `rtpproxy_offer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer0() -> int:
+        r"""Makes the SDP of this message go through the relay, as an offer.
+
+        Waits for the relay. Returns 1, -1 when there is no SDP or the relay refuses, -2 when it went through a relay already, -3 when no
+        relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_offer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uac() -> int:
+        r"""Ends what `rtpproxy_stream2uac` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uas() -> int:
+        r"""Ends what `rtpproxy_stream2uas` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uac(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt (a file of the relay) to the caller, `count` times, -1 for ever. Returns 1, -1 when the relay refuses, -3 when none
+        answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uas(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt to the callee; as `rtpproxy_stream2uac`."""
+        ...
+
+    @staticmethod
+    def set_rtpproxy_set(rset: int, /) -> int:
+        r"""The set of nodes for further functions in this message. Returns 1, or -1 when there is no such set."""
+        ...
+
+    @staticmethod
+    def start_recording() -> int:
+        r"""Records the session at the relay. Returns 1, -1 when it refuses, -3 when no relay answers."""
+        ...
+
+rtpproxy: _rtpproxy
 
 class _sanity:
     """`KSR.sanity`"""

@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn the_rest_of_kamailio_is_known_by_name() {
         assert!(KAMAILIO.is_sorted());
-        for name in ["dispatcher", "htable", "tls", "ctl", "acc", "uac"] {
+        for name in ["dispatcher", "htable", "ctl", "uac"] {
             assert!(known_elsewhere(name), "{name}");
         }
         assert!(!known_elsewhere("frobnicate"));

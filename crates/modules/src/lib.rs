@@ -3,6 +3,7 @@
 
 use script::Module;
 
+pub mod acc;
 pub mod accepted;
 pub mod alias_db;
 pub mod app_python3;
@@ -16,9 +17,11 @@ pub mod counters;
 pub mod ctl;
 mod database;
 pub mod debugger;
+pub mod dialog;
 pub mod domain;
 pub mod group;
 pub mod hdr;
+pub mod htable;
 pub mod jsonrpcs;
 pub mod kemix;
 pub mod kex;
@@ -26,9 +29,12 @@ pub mod maxfwd;
 pub mod nathelper;
 pub mod path;
 pub mod permissions;
+pub mod pike;
 pub mod pv;
 pub mod registrar;
+pub(crate) mod relay;
 pub mod rr;
+pub mod rtpproxy;
 pub mod sanity;
 pub(crate) mod sdp;
 pub mod sdpops;
@@ -55,6 +61,7 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 
 /// The one list of modules.
 const MODULES: &[(&str, Make)] = &[
+    ("acc", make::<acc::Acc>),
     ("alias_db", make::<alias_db::AliasDb>),
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
@@ -67,9 +74,11 @@ const MODULES: &[(&str, Make)] = &[
     ("counters", make::<counters::Counters>),
     ("ctl", make::<ctl::Ctl>),
     ("debugger", make::<debugger::Debugger>),
+    ("dialog", make::<dialog::DialogModule>),
     ("domain", make::<domain::Domain>),
     ("group", make::<group::Group>),
     ("hdr", make::<hdr::Hdr>),
+    ("htable", make::<htable::Htable>),
     ("jsonrpcs", make::<jsonrpcs::JsonRpcs>),
     ("kemix", make::<kemix::Kemix>),
     ("kex", make::<kex::Kex>),
@@ -77,9 +86,11 @@ const MODULES: &[(&str, Make)] = &[
     ("nathelper", make::<nathelper::NatHelper>),
     ("path", make::<path::Path>),
     ("permissions", make::<permissions::Permissions>),
+    ("pike", make::<pike::Pike>),
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
+    ("rtpproxy", make::<rtpproxy::RtpProxy>),
     ("sanity", make::<sanity::Sanity>),
     ("sdpops", make::<sdpops::SdpOps>),
     ("siputils", make::<siputils::SipUtils>),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use message::{Edits, HeaderName, Message, print};
 use script::hooks::tell;
 use script::{
-    Awaiting, Branch, Inbound, Interest, Moment, Parked, RouteContext, RouteKind, RunOutcome, Services,
+    Awaiting, Branch, Inbound, Interest, Moment, Parked, RouteContext, RouteKind, RunOutcome, Services, Tell,
 };
 use transaction::{Action, Hop, Input, LocalReply, Now, Outcome, Route, Timestamp, TransactionId};
 
@@ -38,6 +38,17 @@ impl Proxy {
             self.perform(services, now, actions);
         }
         self.shards.recount();
+    }
+
+    /// Looks at live transactions, at most `limit` of them. `f` must not call back.
+    pub fn for_transactions(&self, limit: usize, mut f: impl FnMut(&transaction::View<'_>)) {
+        let mut left = limit;
+        self.shards.each(|shard| {
+            for view in shard.views().take(left) {
+                left -= 1;
+                f(&view);
+            }
+        });
     }
 
     /// No timer is due before; [`Timestamp::NEVER`] when none is running.
@@ -89,8 +100,11 @@ impl Proxy {
                         self.tell_with(services, now, told, request, &script);
                     }
                 }
-                Action::LocalFinal { code, .. } => {
+                Action::LocalFinal { code, reply, script, .. } => {
                     tracing::debug!(target: "tm", code, "request of our own completed");
+                    if let Some(tell) = script.as_ref().and_then(|s| s.downcast_ref::<Tell>()) {
+                        self.tell_local_end(services, now, *tell, code, reply);
+                    }
                 }
             }
         }

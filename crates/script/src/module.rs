@@ -6,6 +6,7 @@ use std::sync::Arc;
 use message::Message;
 use transaction::Now;
 
+use crate::exchange::Asking;
 use crate::{
     Callbacks, CoreConfig, Function, Inbound, Interest, Listener, Moment, PseudoVariable, Registry,
     RouteContext, RpcCommand, Services, Statistics,
@@ -25,6 +26,8 @@ pub struct Core {
     pub callbacks: Callbacks,
     /// Addresses of host names given by the operator.
     pub names: crate::names::Names,
+    /// Questions to RTP relays and the like.
+    pub exchange: Asking,
 }
 
 /// Type of a module parameter, as in `modparams.tsv`.
@@ -156,6 +159,17 @@ impl Setup<'_> {
     }
 }
 
+/// How a request of our own ended.
+#[derive(Debug, Clone)]
+pub struct LocalEnd {
+    /// The number its sender gave it, see [`Tell`](crate::Tell).
+    pub token: u64,
+    /// Status code; 408 also when there was no reply.
+    pub code: u16,
+    /// The final reply; `None` when there was none.
+    pub reply: Option<Arc<Message>>,
+}
+
 /// A module: rows plus the state they work on. Its functions get `&self`; state that changes is atomic or locked inside.
 pub trait Module: Any + Send + Sync {
     /// Name in `loadmodule`.
@@ -211,5 +225,15 @@ pub trait Module: Any + Send + Sync {
     fn takes_reply(&self, core: &Core, reply: &Message, inbound: Inbound, now: Now) -> bool {
         let _ = (core, reply, inbound, now);
         false
+    }
+    /// A request of this module's ([`Transactions::send_request`](crate::Transactions::send_request)) got its final reply, or none in time.
+    /// Called once for each request (for every 2xx of an INVITE), on whatever thread takes in the reply, never with a lock held. It must
+    /// not run callbacks of the script: they run in [`Module::events`].
+    fn local_reply(&self, services: &Services<'_>, now: Now, end: LocalEnd) {
+        let _ = (services, now, end);
+    }
+    /// Called once when the server ends, after the last message: what is to outlive the process is written now.
+    fn stop(&self, core: &Core, now: Now) {
+        let _ = (core, now);
     }
 }

@@ -10,7 +10,7 @@ use transaction::{Counts, Hop, Now, SocketId, Timestamp, View};
 use crate::engine::NoScript;
 use crate::{
     Arg, CallIdAct, Callbacks, Core, CoreConfig, Inbound, Listener, Module, Outbox, ParamKind, Registry,
-    RelayTo, RouteContext, RouteKind, Services, Statistics, Transactions, UacRequest, Value, Vars,
+    RelayTo, RouteContext, RouteKind, Services, Statistics, Tell, Transactions, UacRequest, Value, Vars,
     WorkerState,
 };
 
@@ -57,6 +57,7 @@ impl Bench {
                 statistics: Statistics::default(),
                 callbacks: Callbacks::default(),
                 names: Default::default(),
+                exchange: Default::default(),
             },
             transactions: NoTransactions::default(),
             outbox: Outbox::default(),
@@ -244,6 +245,16 @@ impl Transactions for NoTransactions {
     }
     fn uac_send(&self, _: &mut RouteContext<'_>, request: &UacRequest<'_>) -> i64 {
         self.note(format!("uac_send {} {}", text(request.method), text(request.ruri)))
+    }
+    fn send_request(&self, _: &mut RouteContext<'_>, request: &UacRequest<'_>, tell: Tell) -> i64 {
+        self.note(format!(
+            "send_request {} {} {} {}",
+            text(request.method),
+            text(request.ruri),
+            tell.module,
+            tell.token
+        ));
+        1
     }
     fn replicate(&self, _: &mut RouteContext<'_>, uri: &[u8]) -> i64 {
         self.note(format!("replicate {}", text(uri)))

@@ -193,7 +193,7 @@ impl State {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= most(self.0.levels().of(module_of(metadata)))
+        metadata.is_event() && *metadata.level() <= most(self.0.levels().of(judged_as(module_of(metadata))))
     }
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(most(self.0.levels().highest()))
@@ -209,7 +209,7 @@ impl Subscriber for Log {
             _ => 3,
         });
         let module = module_of(meta);
-        if level > self.0.levels().of(module) {
+        if level > self.0.levels().of(judged_as(module)) {
             return;
         }
         fields.text.push_str(&fields.rest);
@@ -225,6 +225,14 @@ impl Subscriber for Log {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
+}
+
+/// The module whose level a line goes by: the server's own parts are Kamailio's core.
+fn judged_as(module: &str) -> &str {
+    match module {
+        "script" | "server" | "udp" | "log" | "python" | "proxy" | "transport" => "core",
+        other => other,
+    }
 }
 
 /// The module a line is of: the first part of its target.

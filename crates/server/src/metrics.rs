@@ -203,6 +203,7 @@ mod tests {
             statistics: script::Statistics::default(),
             callbacks: script::Callbacks::default(),
             names: Default::default(),
+            exchange: Default::default(),
         };
         core.statistics.level("usrloc", "a-b", "x").set(1);
         core.statistics.level("usrloc", "a.b", "x").set(2);

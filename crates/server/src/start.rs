@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use cfg::{Config, Diagnostic, Severity};
+use script::exchange::Asking;
 use script::{Callbacks, Core, CoreConfig, Module, Registry, Statistics};
 use transport::udp::Socket;
 
 use crate::cli::RunArgs;
 use crate::listen::Wanted;
 use crate::rpc::ServerModule;
-use crate::{assemble, banner, clock, engine, listen, log, run, say, settings};
+use crate::{ask, assemble, banner, clock, engine, listen, log, run, say, settings};
 
 /// Everything that was read and checked.
 pub struct Prepared {
@@ -117,7 +118,9 @@ fn prepare(args: &RunArgs, open: bool, found: &mut Vec<Diagnostic>) -> Option<Pr
 }
 
 fn core(config: CoreConfig, listeners: Vec<script::Listener>, modules: Vec<Arc<dyn Module>>) -> Arc<Core> {
+    let exchange = Asking::new(ask::Sockets::new(config.started, config.pid));
     Arc::new(Core {
+        exchange,
         config,
         listeners,
         registry: Registry::new(modules),

@@ -152,6 +152,7 @@ fn nulls(db: &dyn Database) {
     assert_eq!(count(Compare::Equal, Value::Null), 1, "NULL is NULL");
     assert_eq!(count(Compare::NotEqual, Value::Null), 1, "what is not NULL");
     assert_eq!(count(Compare::NotEqual, Value::Float(0.5)), 1, "NULL differs from nothing");
+    assert_eq!(db.count(TABLE, &[Condition::equal("username", Value::text("null"))]), Ok(2), "counted");
 }
 
 fn times(db: &dyn Database) {
@@ -232,4 +233,12 @@ fn together(db: &dyn Database) {
     }
     assert!(db.atomically(&[gone]).is_ok_and(|n| n.len() == 1));
     assert_eq!(db.atomically(&[]), Ok(vec![]));
+    if db.capabilities().durable {
+        let number = [Value::Int(1_000_000), Value::text("numbered"), Value::text("1")];
+        assert_eq!(db.insert(TABLE, &["id", "username", "contact"], &number), Ok(()));
+        assert_eq!(db.renumber(&layout()), Ok(()));
+        assert_eq!(db.insert(TABLE, COLUMNS, &row("numbered", "2", 2, Value::Null)), Ok(()), "a free number");
+        let id = [Condition { column: "id", compare: Compare::Greater, value: Value::Int(1_000_000) }];
+        assert_eq!(db.count(TABLE, &id), Ok(1));
+    }
 }

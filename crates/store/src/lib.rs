@@ -23,6 +23,7 @@ mod text;
 mod time;
 #[cfg_attr(not(all(feature = "mysql", feature = "postgres")), allow(dead_code))]
 mod url;
+mod worker;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod battery;
@@ -32,6 +33,12 @@ pub use memory::Memory;
 pub use open::{open, open_or_create, substitute};
 pub use schema::{VersionError, check_version};
 pub use url::without_password;
+pub use worker::Worker;
+
+/// A Unix time as people read it, in local time: `2030-05-28 21:32:15`.
+pub fn local_time(unix: i64) -> String {
+    time::text(unix).unwrap_or_else(|| unix.to_string())
+}
 
 /// A column's value.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
@@ -268,6 +275,15 @@ pub trait Database: Send + Sync {
             Write::Delete { table, conditions } => self.delete(table, conditions),
         };
         writes.iter().map(one).collect()
+    }
+    /// How many rows there are for which all conditions hold.
+    fn count(&self, table: &str, conditions: &[Condition<'_>]) -> Result<u64, Error> {
+        Ok(self.query(&Query { table, conditions, ..Query::default() })?.len() as u64)
+    }
+    /// After rows were added with row numbers of their own: the next row gets a number that is free.
+    fn renumber(&self, table: &schema::Table) -> Result<(), Error> {
+        let _ = table;
+        Ok(())
     }
     /// Names of the tables.
     fn tables(&self) -> Result<Vec<String>, Error> {

@@ -63,7 +63,7 @@ impl Connect for Mysql {
             // "Rows updated" are the rows found, as with the others.
             .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
             .init(vec![INIT.to_owned()]);
-        mysql::Conn::new(opts).map(MysqlConnection).map_err(|e| e.to_string())
+        mysql::Conn::new(opts).map(MysqlConnection).map_err(|e| why(&e))
     }
     fn layout(&self, table: &Table) -> Vec<String> {
         let columns = table.columns.iter().map(|c| {
@@ -82,8 +82,8 @@ impl Connect for Mysql {
                 ColumnKind::Real(digits) if digits.is_empty() => "FLOAT".to_owned(),
                 ColumnKind::Real(digits) => format!("FLOAT({digits})"),
                 ColumnKind::Text(n) => format!("VARCHAR({n})"),
-                ColumnKind::LongText => "TEXT".to_owned(),
-                ColumnKind::Blob => "BLOB".to_owned(),
+                ColumnKind::LongText => "MEDIUMTEXT".to_owned(),
+                ColumnKind::Blob => "MEDIUMBLOB".to_owned(),
                 ColumnKind::Time => "DATETIME".to_owned(),
             };
             layout::column(c, '`', &kind)
@@ -136,9 +136,19 @@ fn value(cell: Cell, kind: Kind) -> Value {
     }
 }
 
+/// An error without the name of its kind around it.
+fn why(e: &mysql::Error) -> String {
+    match e {
+        mysql::Error::MySqlError(e) => e.message.clone(),
+        mysql::Error::DriverError(e) => e.to_string(),
+        mysql::Error::IoError(e) => e.to_string(),
+        other => other.to_string(),
+    }
+}
+
 fn failure(e: mysql::Error) -> Failure {
     use mysql::error::DriverError;
-    let text = e.to_string();
+    let text = why(&e);
     match e {
         mysql::Error::MySqlError(e) => Failure::Refused(match e.code {
             1062 | 1586 => Error::Duplicate(e.message),

@@ -98,6 +98,16 @@ impl Connect for Postgres {
         });
         layout::table(table, '"', columns, true)
     }
+    fn renumber(&self, table: &Table) -> Vec<String> {
+        let numbered = table.columns.iter().filter(|c| c.kind == ColumnKind::Auto);
+        let sql = |c: &crate::schema::Column| {
+            let (table, column) = (&table.name, &c.name);
+            format!(
+                "SELECT setval(pg_get_serial_sequence('\"{table}\"', '{column}'), (SELECT COALESCE(MAX(\"{column}\"), 0) + 1 FROM \"{table}\"), false)"
+            )
+        };
+        numbered.map(sql).collect()
+    }
 }
 
 /// An error with what it came from.

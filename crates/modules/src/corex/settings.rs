@@ -70,24 +70,26 @@ impl Lists {
     }
 }
 
-const NO_POOLS: &str = "memory is not divided into private and shared pools here";
-
 pub(super) const RPC: &[RpcCommand] = &[
     RpcCommand {
         name: "corex.list_sockets",
         doc: "Our sockets: transport, address, port, advertised address, name. No parameters.",
         call: |_, core, _, _| {
-            let all = core.listeners.iter().enumerate().map(|(id, l)| {
+            let all = core.listeners.iter().map(|l| {
+                let host = l.address.ip().to_string();
                 json!({
-                    "ID": id,
                     "PROTO": l.transport.lower(),
-                    "ADDRLIST": { "ADDR": l.address.ip().to_string() },
-                    "PORT": l.address.port(),
+                    "NAME": host,
+                    "ADDRLIST": { "ADDR": host },
+                    "PORT": l.address.port().to_string(),
+                    "MCAST": "no",
+                    "MHOMED": "no",
+                    "VIRTUAL": "no",
+                    "SOCKNAME": l.name.as_deref().unwrap_or("-"),
                     "ADVERTISE": l.advertise.as_ref().map_or("-".into(), |(h, p)| format!("{h}:{p}")),
-                    "NAME": l.name.as_deref().unwrap_or("-"),
                 })
             });
-            Ok(json!({ "sockets": all.collect::<Vec<_>>() }))
+            Ok(all.collect())
         },
     },
     RpcCommand {
@@ -98,26 +100,11 @@ pub(super) const RPC: &[RpcCommand] = &[
                 json!({
                     "PROTO": transport.map_or("*", |t| t.lower()),
                     "ADDR": host,
-                    "PORT": port.map_or("*".into(), |p| p.to_string()),
+                    "PORT": port.unwrap_or(0),
                 })
             });
-            Ok(json!({ "aliases": all.collect::<Vec<_>>() }))
+            Ok(all.collect())
         },
-    },
-    RpcCommand {
-        name: "corex.shm_status",
-        doc: "Says that there is no shared memory pool here.",
-        call: |_, _, _, _| Ok(json!(NO_POOLS)),
-    },
-    RpcCommand {
-        name: "corex.shm_summary",
-        doc: "Says that there is no shared memory pool here.",
-        call: |_, _, _, _| Ok(json!(NO_POOLS)),
-    },
-    RpcCommand {
-        name: "corex.pkg_summary",
-        doc: "Says that there are no private memory pools here.",
-        call: |_, _, _, _| Ok(json!(NO_POOLS)),
     },
 ];
 
@@ -148,11 +135,7 @@ mod tests {
             let (m, row) = bench.core.registry.rpc().find(|(_, r)| r.name == name).expect("there");
             (row.call)(m.as_ref(), &bench.core, bench.now, &[]).expect("answer")
         };
-        assert_eq!(rpc("corex.list_sockets")["sockets"][1]["PROTO"], "tcp");
-        assert_eq!(
-            rpc("corex.list_aliases")["aliases"][0],
-            json!({"PROTO": "*", "ADDR": "a.org", "PORT": "*"})
-        );
-        assert_eq!(rpc("corex.shm_status"), json!(NO_POOLS));
+        assert_eq!(rpc("corex.list_sockets")[1]["PROTO"], "tcp");
+        assert_eq!(rpc("corex.list_aliases")[0], json!({"PROTO": "*", "ADDR": "a.org", "PORT": 0}));
     }
 }

@@ -8,6 +8,7 @@ mod from_to;
 mod headers;
 mod net;
 mod pvx;
+mod rpc;
 mod select;
 mod target;
 mod uri_edit;
@@ -81,6 +82,9 @@ impl Module for PvModule {
     }
     fn params(&self) -> &'static [ModParam] {
         Settings::PARAMS
+    }
+    fn rpc(&self) -> &'static [script::RpcCommand] {
+        rpc::ROWS
     }
     fn set_param(&mut self, name: &str, value: ParamValue) -> Result<(), SetupError> {
         self.settings.set(name, value)?;

@@ -110,6 +110,10 @@ impl Shared {
     fn with<R>(&self, f: impl FnOnce(&mut HashMap<Vec<u8>, VarValue>) -> R) -> R {
         f(&mut self.0.lock().unwrap_or_else(|e| e.into_inner()))
     }
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<(Vec<u8>, VarValue)> {
+        self.with(|m| m.iter().map(|(n, v)| (n.clone(), v.clone())).collect())
+    }
     /// The value, 0 when it was never written.
     pub fn get(&self, name: &[u8]) -> Value<'static> {
         self.with(|m| m.get(name).map_or(Value::Int(0), VarValue::to_value))

@@ -11,6 +11,7 @@ use crate::{Core, Module};
 pub use dispatch::{NO_METHOD, answer, answer_value, call};
 
 /// A command of `rpc_commands.tsv`.
+#[derive(Clone, Copy)]
 pub struct RpcCommand {
     /// `ul.dump`.
     pub name: &'static str,

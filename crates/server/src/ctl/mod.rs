@@ -1,10 +1,16 @@
-//! The control socket: JSON-RPC 2.0 over a Unix stream socket, one JSON document per line.
+//! The control socket: JSON-RPC 2.0 over a Unix stream socket, one JSON document per line. The ways in of Kamailio's tools are beside it.
 
+mod binrpc;
 pub mod client;
+mod datagram;
+pub mod doors;
+mod fifo;
+mod files;
+mod http;
 mod print;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,19 +73,7 @@ impl Control {
     }
 
     fn at(path: &Path) -> io::Result<Control> {
-        if let Ok(meta) = std::fs::symlink_metadata(path) {
-            if !meta.file_type().is_socket() {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "there is a file of that name that is no socket",
-                ));
-            }
-            if UnixStream::connect(path).is_ok() {
-                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server answers there"));
-            }
-            // Left behind by a server that ended without tidying up.
-            std::fs::remove_file(path)?;
-        }
+        files::make_room(path)?;
         let listener = UnixListener::bind(path)?;
         // Whoever may connect may add contacts and read all of them: only the owner (and root).
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
@@ -105,9 +99,8 @@ impl Control {
             let stream = match stream {
                 Ok(s) => s,
                 Err(e) => {
-                    // Out of descriptors or the like: let others close theirs.
                     tracing::warn!(target: "ctl", error = %e, "control client not taken");
-                    std::thread::sleep(Duration::from_millis(100));
+                    pause();
                     continue;
                 }
             };
@@ -137,6 +130,11 @@ impl Drop for Control {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Out of descriptors or the like: lets others close theirs.
+fn pause() {
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 fn talk(stream: &UnixStream, core: &Core) -> io::Result<()> {

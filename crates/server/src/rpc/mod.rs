@@ -1,12 +1,23 @@
 //! The server's own RPC commands, shaped as Kamailio's JSON-RPC prints them.
 
-use std::sync::{Arc, OnceLock};
+mod core;
+mod kemi;
+mod memory;
+mod names;
+mod stats;
+mod tm;
 
-use script::{Core, Module, ParamType, RpcCommand, RpcError, ScriptEngine};
-use serde_json::{Value as Json, json};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
-use crate::clock::ctime;
+use script::{Module, RpcCommand, RpcError, ScriptEngine};
+use serde_json::Value as Json;
+
 use crate::reload::Reloader;
+use crate::worker::Shared;
+
+/// The rows of all files of this folder.
+static COMMANDS: LazyLock<Vec<RpcCommand>> =
+    LazyLock::new(|| [core::ROWS, kemi::ROWS, memory::ROWS, names::ROWS, stats::ROWS, tm::ROWS].concat());
 
 /// The module behind the server's own commands. Its state is what start-up makes after the modules.
 #[derive(Default)]
@@ -18,11 +29,16 @@ pub struct ServerModule {
 pub struct Running {
     /// The engine that routes.
     pub engine: Arc<dyn ScriptEngine>,
+    /// What workers share: the transactions and the sockets.
+    pub shared: Arc<Shared>,
     /// Loads its script anew.
     pub reloader: Arc<Reloader>,
-    /// Threads: name as `core.psx` shows it, kernel thread id.
-    pub threads: Vec<(String, i32)>,
+    /// Threads that have started so far.
+    pub threads: ThreadRows,
 }
+
+/// Threads: name as `core.psx` shows it, kernel thread id.
+pub type ThreadRows = Arc<Mutex<Vec<(String, i32)>>>;
 
 impl ServerModule {
     /// Makes the running server known to the commands.
@@ -36,7 +52,7 @@ impl Module for ServerModule {
         "server"
     }
     fn rpc(&self) -> &'static [RpcCommand] {
-        COMMANDS
+        &COMMANDS
     }
 }
 
@@ -47,281 +63,13 @@ fn running(module: &dyn Module) -> Result<&Running, RpcError> {
         .ok_or_else(|| RpcError::new(500, "Server is starting"))
 }
 
-fn reload(module: &dyn Module) -> Result<Json, RpcError> {
-    let done = running(module)?.reloader.reload().map_err(|reason| RpcError::new(500, reason))?;
-    Ok(json!({ "old": done.old, "new": done.new, "callbacks": done.callbacks }))
+fn threads(module: &dyn Module) -> Result<Vec<(String, i32)>, RpcError> {
+    Ok(running(module)?.threads.lock().unwrap_or_else(|e| e.into_inner()).clone())
 }
 
-const COMMANDS: &[RpcCommand] = &[
-    RpcCommand {
-        name: "core.uptime",
-        doc: "Time now, time of the start, and seconds between.",
-        call: |_, core, now, _| {
-            Ok(json!({
-                "now": ctime(now.unix()),
-                "up_since": ctime(core.config.started),
-                "uptime": now.unix().saturating_sub(core.config.started),
-            }))
-        },
-    },
-    RpcCommand {
-        name: "core.version",
-        doc: "Name and version of the server.",
-        call: |_, _, _, _| Ok(json!(version())),
-    },
-    RpcCommand {
-        name: "core.info",
-        doc: "Version and how the binary was built.",
-        call: |_, _, _, _| {
-            Ok(json!({
-                "version": format!("trunkline {}", env!("CARGO_PKG_VERSION")),
-                "id": build_id(),
-                "compiler": "rustc",
-                "compiled": "",
-                "flags": "UDP, IPV4, IPV6, RECVMMSG, THREADS",
-            }))
-        },
-    },
-    RpcCommand {
-        name: "core.runinfo",
-        doc: "Version and running time.",
-        call: |_, core, now, _| {
-            let up = now.unix().saturating_sub(core.config.started);
-            Ok(json!({
-                "name": "trunkline",
-                "version": env!("CARGO_PKG_VERSION"),
-                "sourceid": build_id(),
-                "compiler": "rustc",
-                "compiled": "",
-                "time_now": ctime(now.unix()),
-                "time_started": ctime(core.config.started),
-                "uptime_secs": up,
-                "utime_days": format!("{}d {}h {}m {}s", up / 86_400, up / 3600 % 24, up / 60 % 60, up % 60),
-            }))
-        },
-    },
-    RpcCommand {
-        name: "core.echo",
-        doc: "Answers with its parameters.",
-        call: |_, _, _, params| Ok(json!(params)),
-    },
-    RpcCommand {
-        name: "jsonrpc.echo",
-        doc: "Answers with its parameters.",
-        call: |_, _, _, params| Ok(json!(params)),
-    },
-    RpcCommand {
-        name: "core.ps",
-        doc: "Threads of the server: id and description, alternating. All are in one process.",
-        call: |m, _, _, _| {
-            Ok(running(m)?.threads.iter().flat_map(|(name, tid)| [json!(tid), json!(name)]).collect())
-        },
-    },
-    RpcCommand {
-        name: "core.psx",
-        doc: "Threads of the server: index, thread id, description. All are in one process, whose id is that of index 0.",
-        call: |m, _, _, _| {
-            let rows = running(m)?.threads.iter().enumerate();
-            Ok(rows.map(|(i, (name, tid))| json!({"IDX": i, "PID": tid, "DSC": name})).collect())
-        },
-    },
-    RpcCommand {
-        name: "core.pwd",
-        doc: "Working directory.",
-        call: |_, _, _, _| {
-            let here = std::env::current_dir().map_err(|e| RpcError::new(500, e.to_string()))?;
-            Ok(json!([here.display().to_string()]))
-        },
-    },
-    RpcCommand {
-        name: "core.arg",
-        doc: "The command line the server was started with.",
-        call: |_, _, _, _| Ok(std::env::args_os().map(|a| json!(a.to_string_lossy())).collect()),
-    },
-    RpcCommand {
-        name: "core.modules",
-        doc: "Names of the loaded modules.",
-        call: |_, core, _, _| {
-            let all = core.registry.modules().iter().map(|m| m.name());
-            Ok(all.filter(|n| *n != "server").map(|n| json!(n)).collect())
-        },
-    },
-    RpcCommand {
-        name: "core.ppdefines",
-        doc: "Names defined for the configuration's preprocessor.",
-        call: |_, core, _, _| {
-            let mut names: Vec<&String> = core.config.defines.keys().collect();
-            names.sort();
-            Ok(json!(names))
-        },
-    },
-    RpcCommand {
-        name: "core.sockets_list",
-        doc: "Sockets the server listens on.",
-        call: |_, core, _, _| {
-            let rows = core.listeners.iter().map(|l| {
-                json!({"socket": {
-                    "proto": l.transport.lower(),
-                    "address": l.address.ip().to_string(),
-                    "port": l.address.port().to_string(),
-                    "advertise": l.advertise.as_ref().map_or("-".into(), |(h, p)| format!("{h}:{p}")),
-                    "mcast": "no",
-                    "mhomed": "no",
-                    "virtual": "no",
-                }})
-            });
-            Ok(rows.collect())
-        },
-    },
-    RpcCommand {
-        name: "core.aliases_list",
-        doc: "Names besides the sockets that count as this server.",
-        call: |_, core, _, _| {
-            let rows = core.config.aliases.iter().map(|(host, port, transport)| {
-                json!({"alias": {
-                    "proto": transport.map_or("*", |t| t.lower()),
-                    "address": host,
-                    "port": port.unwrap_or(0),
-                }})
-            });
-            Ok(json!({"myself_callbacks": "no", "aliases": rows.collect::<Json>()}))
-        },
-    },
-    RpcCommand {
-        name: "system.listMethods",
-        doc: "Names of all commands.",
-        call: |_, core, _, _| {
-            let mut names: Vec<&str> = core.registry.rpc().map(|(_, r)| r.name).collect();
-            names.sort_unstable();
-            names.dedup();
-            Ok(json!(names))
-        },
-    },
-    RpcCommand {
-        name: "system.methodHelp",
-        doc: "What a command does. Parameter: its name.",
-        call: |_, core, _, params| {
-            let name = params
-                .first()
-                .and_then(Json::as_str)
-                .ok_or_else(|| RpcError::new(400, "the name of a command is expected"))?;
-            let row = core.registry.rpc().find(|(_, r)| r.name == name);
-            row.map(|(_, r)| json!(r.doc)).ok_or_else(|| RpcError::new(404, format!("no command {name}")))
-        },
-    },
-    RpcCommand {
-        name: "stats.get_statistics",
-        doc: "Counters as `group:name = value`. Parameters: `all`, a group as `core:`, or names.",
-        call: |_, core, _, params| {
-            let rows = pick(core, params)?;
-            Ok(rows.iter().map(|(g, n, v)| json!(format!("{g}:{n} = {v}"))).collect())
-        },
-    },
-    RpcCommand {
-        name: "stats.fetch",
-        doc: "Counters as an object of texts `group.name`. Parameters: `all`, a group as `core:`, or names.",
-        call: |_, core, _, params| {
-            let rows = pick(core, params)?;
-            Ok(Json::Object(
-                rows.into_iter().map(|(g, n, v)| (format!("{g}.{n}"), json!(v.to_string()))).collect(),
-            ))
-        },
-    },
-    RpcCommand {
-        name: "stats.fetchn",
-        doc: "As stats.fetch, with numbers.",
-        call: |_, core, _, params| {
-            let rows = pick(core, params)?;
-            Ok(Json::Object(rows.into_iter().map(|(g, n, v)| (format!("{g}.{n}"), json!(v))).collect()))
-        },
-    },
-    RpcCommand {
-        name: "stats.prometheus",
-        doc: "All counters, and those of each callback and worker, as Prometheus reads them (text format 0.0.4).",
-        call: |m, core, _, _| Ok(json!(crate::metrics::text(core, running(m)?.engine.as_ref()))),
-    },
-    RpcCommand {
-        name: "kemi.engine",
-        doc: "The script engine: which one routes, its version, script and interpreters.",
-        call: |m, _, _, _| Ok(running(m)?.engine.rpc_engine()),
-    },
-    RpcCommand {
-        name: "kemi.callbacks",
-        doc: "Callbacks of the script: how often each ran, time in the script, time waiting for the interpreter, exceptions.",
-        call: |m, _, _, _| Ok(running(m)?.engine.rpc_callbacks()),
-    },
-    RpcCommand {
-        name: "app_python.reload",
-        doc: "Loads the script anew: imported in every interpreter and made ready by every worker before any of them switches; when that \
-              fails, all keep the old one and the answer is the traceback. Numbers of the loadings.",
-        call: |m, _, _, _| reload(m),
-    },
-    RpcCommand { name: "app_python3s.reload", doc: "As app_python.reload.", call: |m, _, _, _| reload(m) },
-    RpcCommand {
-        name: "kemi.threads",
-        doc: "Threads the script started: name, the worker (its rank) whose callback started it, where, running or held (threads_mode 0).",
-        call: |m, _, _, _| Ok(running(m)?.engine.rpc_threads()),
-    },
-    RpcCommand {
-        name: "app_python.api_list",
-        doc: "Every function a script can call, with its parameters and return type.",
-        call: |_, core, _, _| {
-            let rows: Vec<Json> = core
-                .registry
-                .functions()
-                .map(|(_, f)| {
-                    let params: Vec<&str> = f
-                        .params
-                        .iter()
-                        .map(|p| if p.kind == script::ParamKind::Int { "int" } else { "str" })
-                        .collect();
-                    let params = if params.is_empty() { "none".to_owned() } else { params.join(", ") };
-                    let ret = format!("{:?}", f.returns).to_ascii_lowercase();
-                    json!({"func": {"ret": ret, "module": f.object, "name": f.name, "params": params}})
-                })
-                .collect();
-            Ok(json!({"msize": rows.len(), "methods": rows}))
-        },
-    },
-    RpcCommand {
-        name: "core.modparams",
-        doc: "Parameters of a module with their types. Parameter: the module's name.",
-        call: |_, core, _, params| {
-            let name = params.first().and_then(Json::as_str).unwrap_or_default();
-            let module = core.registry.modules().iter().find(|m| m.name() == name);
-            let module = module.ok_or_else(|| RpcError::new(404, format!("module {name} is not loaded")))?;
-            let kind = |k| match k {
-                ParamType::Int => "int",
-                ParamType::Str => "str",
-                ParamType::Any => "any",
-            };
-            Ok(module
-                .params()
-                .iter()
-                .map(|p| json!({"name": p.name, "type": kind(p.kind), "doc": p.doc}))
-                .collect())
-        },
-    },
-];
-
-/// Counters chosen as Kamailio does: `all`, `group:`, or names; unknown names are left out.
-fn pick(core: &Core, params: &[Json]) -> Result<Vec<(String, String, i64)>, RpcError> {
-    if params.is_empty() {
-        return Err(RpcError::new(400, "Invalid Parameters: all, a group such as core:, or names"));
-    }
-    let mut rows = Vec::new();
-    for p in params {
-        let wanted = p.as_str().unwrap_or_default();
-        let all = core.statistics.list(wanted.strip_suffix(':'));
-        let chosen = all.into_iter().filter(|(g, n, _, _)| {
-            wanted == "all"
-                || wanted.ends_with(':')
-                || wanted == n
-                || wanted.split_once([':', '.']).is_some_and(|(wg, wn)| wg == g && wn == n)
-        });
-        rows.extend(chosen.map(|(g, n, v, _)| (g, n, v)));
-    }
-    Ok(rows)
+/// A number, also as text.
+fn integer(value: &Json) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// `trunkline 0.1.0 (x86_64/linux)`
@@ -337,7 +85,10 @@ pub fn build_id() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use script::{CoreConfig, Registry};
+    use crate::clock::ctime;
+    use script::{Core, CoreConfig, Registry};
+    use serde_json::json;
+    use transaction::Now;
 
     fn core() -> Core {
         let core = Core {
@@ -347,6 +98,7 @@ mod tests {
             statistics: Default::default(),
             callbacks: Default::default(),
             names: Default::default(),
+            exchange: Default::default(),
         };
         core.statistics.register("core", "rcv_requests", "Requests received.").add(7);
         core.statistics.register("tmx", "2xx_transactions", "x").add(1);

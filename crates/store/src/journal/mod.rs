@@ -178,6 +178,16 @@ impl Drop for Journal {
     }
 }
 
+/// Where a journal's file is when nobody says: in systemd's state directory, else in `/var/lib/trunkline`; one for each name and URL.
+pub fn usual_file(name: &str, url: &str) -> PathBuf {
+    let folder =
+        std::env::var_os("STATE_DIRECTORY").map_or_else(|| "/var/lib/trunkline".into(), PathBuf::from);
+    // FNV-1a: the same in every version.
+    let hash =
+        url.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    folder.join(format!("{name}-{hash:016x}.journal"))
+}
+
 /// Flushes every journal of the process; false when one took too long.
 pub fn flush_all(within: Duration) -> bool {
     let all: Vec<Arc<Journal>> =

@@ -70,6 +70,14 @@ impl<'d> Builder<'d> {
         Ok(self.statement)
     }
 
+    pub fn count(mut self, conditions: &[Condition<'_>]) -> Result<Statement, Error> {
+        self.text("SELECT COUNT(*) FROM ");
+        self.statement.kinds.push(Kind::Int);
+        self.name(self.table);
+        self.conditions(conditions)?;
+        Ok(self.statement)
+    }
+
     pub fn insert(mut self, columns: &[&str], row: &[Value]) -> Result<Statement, Error> {
         self.values(columns, row)?;
         Ok(self.statement)

@@ -108,6 +108,11 @@ pub(crate) trait Connect: Send + Sync + 'static {
     fn connect(&self) -> Result<Self::Connection, String>;
     /// The statements that make a table and its indexes.
     fn layout(&self, table: &Table) -> Vec<String>;
+    /// The statements after which the next row gets a free number.
+    fn renumber(&self, table: &Table) -> Vec<String> {
+        let _ = table;
+        Vec::new()
+    }
 }
 
 /// A connection, used by one thread at a time.

@@ -197,6 +197,20 @@ impl<C: Connect> Database for Server<C> {
             _ => result,
         }
     }
+    fn count(&self, table: &str, conditions: &[Condition<'_>]) -> Result<u64, Error> {
+        let statement = self.build(table, &|b| b.count(conditions))?;
+        if statement.nothing {
+            return Ok(0);
+        }
+        let rows = self.checked(table, self.with(true, |c| c.read(&statement)));
+        let rows = not_there(rows, conditions)?;
+        let count = rows.first().and_then(|r| r.first()).and_then(Value::as_int);
+        Ok(count.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    }
+    fn renumber(&self, table: &Table) -> Result<(), Error> {
+        let statements = self.pool.connect().renumber(table);
+        self.with(true, |c| statements.iter().try_for_each(|s| c.execute(s)))
+    }
     fn tables(&self) -> Result<Vec<String>, Error> {
         self.with(true, |c| c.tables())
     }
