@@ -5,6 +5,7 @@ use script::Module;
 
 pub mod acc;
 pub mod accepted;
+pub mod alias_db;
 pub mod app_python3;
 pub mod auth;
 pub mod auth_db;
@@ -18,6 +19,8 @@ mod database;
 pub mod db_drivers;
 pub mod debugger;
 pub mod dialog;
+pub mod domain;
+pub mod group;
 pub mod hdr;
 pub mod htable;
 pub mod jsonrpcs;
@@ -43,6 +46,7 @@ pub mod textops;
 pub mod textopsx;
 pub mod tm;
 pub mod tmx;
+pub mod uri_db;
 pub mod usrloc;
 pub mod x;
 pub mod xlog;
@@ -59,6 +63,7 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 /// The one list of modules.
 const MODULES: &[(&str, Make)] = &[
     ("acc", make::<acc::Acc>),
+    ("alias_db", make::<alias_db::AliasDb>),
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
     ("auth", make::<auth::Auth>),
@@ -75,6 +80,8 @@ const MODULES: &[(&str, Make)] = &[
     ("db_text", make::<db_drivers::DbText>),
     ("debugger", make::<debugger::Debugger>),
     ("dialog", make::<dialog::DialogModule>),
+    ("domain", make::<domain::Domain>),
+    ("group", make::<group::Group>),
     ("hdr", make::<hdr::Hdr>),
     ("htable", make::<htable::Htable>),
     ("jsonrpcs", make::<jsonrpcs::JsonRpcs>),
@@ -98,6 +105,7 @@ const MODULES: &[(&str, Make)] = &[
     ("textopsx", make::<textopsx::TextOpsX>),
     ("tm", make::<tm::Tm>),
     ("tmx", make::<tmx::Tmx>),
+    ("uri_db", make::<uri_db::UriDb>),
     ("usrloc", make::<usrloc::Usrloc>),
     ("x", make::<x::X>),
     ("xlog", make::<xlog::Xlog>),
