@@ -15,7 +15,7 @@ pub struct CoreConfig {
     pub auto_aliases: bool,
     /// `children`: workers per UDP socket. Default 8.
     pub children: usize,
-    /// `debug`: log level, Kamailio's numbers (-5..=3). Default 0.
+    /// `debug` at the start: log level, Kamailio's numbers (-5..=3). Default 0. What is in force is in `levels`.
     pub debug: i32,
     /// Log levels in force: `debug` at the start, then as `corex.debug`, `cfg.set` and `dbg.*` change them.
     pub levels: std::sync::Arc<crate::Levels>,

@@ -174,6 +174,37 @@ fn datagrams_and_scripts_ask() {
     assert!(reply.starts_with("SIP/2.0 200 :1,\r\n"), "{reply}");
 }
 
+/// Before the first message everything is known that commands tell of; and what waits for workers does not wait for the one that asks.
+#[test]
+fn a_script_asks_from_the_start_and_reloads_itself() {
+    const ASKING: &str = "
+import KSR
+def ask(method):
+    KSR.jsonrpcs.exec('{\"jsonrpc\": \"2.0\", \"method\": \"' + method + '\", \"id\": 1}')
+    return KSR.pv.get('$jsonrpl(code)')
+class Handler:
+    def child_init(self, rank):
+        self.code = ask('kemi.engine')
+        return 0
+    def ksr_request_route(self, msg):
+        KSR.sl.send_reply(self.code if msg.Method == 'OPTIONS' else ask('app_python.reload'), 'OK')
+        return 1
+def mod_init():
+    return Handler()
+";
+    let server = Server::start_with(
+        "debug=2\nchildren=1",
+        ASKING,
+        &["--loadmodule=jsonrpcs", "--modparam=jsonrpcs:transport:i:1"],
+    );
+    let phone = server.phone();
+    phone.send("OPTIONS", "one");
+    assert_eq!(phone.reply().0, 200);
+    phone.send("INFO", "two");
+    assert_eq!(phone.reply().0, 200);
+    server.logged("script reloaded");
+}
+
 fn http(address: &str, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).expect("admin address");
     stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
