@@ -1,5 +1,8 @@
 //! Core parameters that message handling needs, taken from `kamailio.cfg` by the server.
 
+/// A name that counts as this server: host, optional port, optional transport.
+pub type Alias = (String, Option<u16>, Option<message::Transport>);
+
 /// Settings of the core; defaults are Kamailio's.
 #[derive(Debug, Clone)]
 pub struct CoreConfig {
@@ -10,7 +13,9 @@ pub struct CoreConfig {
     /// `server_signature`: add `server_header` to replies made here. Default true.
     pub server_signature: bool,
     /// `alias=` entries: host, optional port, optional transport.
-    pub aliases: Vec<(String, Option<u16>, Option<message::Transport>)>,
+    pub aliases: Vec<Alias>,
+    /// Domains that with all their subdomains count as myself (`alias_subdomains` of corex): domain, optional port, optional transport.
+    pub subdomains: std::sync::Arc<std::sync::OnceLock<Vec<Alias>>>,
     /// `auto_aliases`: reverse names count as myself. Default false here: no DNS yet.
     pub auto_aliases: bool,
     /// `children`: workers per UDP socket. Default 8.
@@ -43,6 +48,7 @@ impl Default for CoreConfig {
             user_agent_header: format!("User-Agent: Trunkline ({version})").into_bytes(),
             server_signature: true,
             aliases: Vec::new(),
+            subdomains: Default::default(),
             auto_aliases: false,
             children: 8,
             debug: 0,
