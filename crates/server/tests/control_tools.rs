@@ -254,6 +254,21 @@ fn http_asks_and_prometheus_reads() {
     assert_eq!(read_by_prometheus(&page), "trunkline_core_rcv_requests 1.0\n", "{page}");
 }
 
+#[test]
+fn the_admin_address_has_a_bound_on_clients() {
+    let server = server();
+    let address =
+        server.banner.split("http://").nth(1).and_then(|r| r.split('/').next()).expect("in the banner");
+    let idle: Vec<TcpStream> = (0..32).map(|_| TcpStream::connect(address).expect("admin address")).collect();
+    let health = || http(address, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").0;
+    assert_eq!(health(), "HTTP/1.1 503 Service Unavailable");
+    drop(idle);
+    let until = std::time::Instant::now() + PATIENCE;
+    while health() != "HTTP/1.1 200 OK" {
+        assert!(std::time::Instant::now() < until, "no room again");
+    }
+}
+
 /// The sample of `core:rcv_requests` as Prometheus' Python library finds it among all families.
 fn read_by_prometheus(page: &str) -> String {
     let program = "
