@@ -122,6 +122,15 @@ fn kamcmd_asks_and_changes() {
     for socket in ["unixs", "unixd"] {
         assert!(kamcmd(&server, socket, &["core.uptime"]).contains("up_since: "), "{socket}");
     }
+    // A request of its own, answered by itself.
+    let target = format!("sip:x@{}", server.address);
+    let rows = "From: <sip:rpc@localhost>;tag=1\r\nTo: <sip:x@localhost>\r\n";
+    let reply = ask(&["tm.t_uac_wait_block", "OPTIONS", &target, ".", ".", rows]);
+    assert_eq!(reply, "{\n\tcode: 200\n\ttext: OK\n}\n");
+    assert_eq!(
+        ask(&["tm.t_uac_wait_block", "OPTIONS", &target, ".", ".", "X: y"]),
+        "error: 400 - From is missing\n"
+    );
     // Levels of modules hold for real.
     let quiet = server.phone();
     assert_eq!(ask(&["dbg.set_mod_level", "core", "3"]), "200 ok\n");
