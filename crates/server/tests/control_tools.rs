@@ -263,6 +263,26 @@ fn http_asks_and_prometheus_reads() {
     assert_eq!(read_by_prometheus(&page), "trunkline_core_rcv_requests 1.0\n", "{page}");
 }
 
+/// Tools look in the runtime directory; a second server of the same directory starts without these ways in, and its end leaves them.
+#[test]
+fn default_paths_are_in_the_runtime_directory() {
+    let runtime = Folder::new();
+    let path = runtime.path().display().to_string();
+    let flags = ["-Y", &path, "--loadmodule=jsonrpcs", "--loadmodule=ctl"];
+    let first = Server::start_with("", common::ANSWER, &flags);
+    let second = Server::start_with("", common::ANSWER, &flags);
+    for name in ["kamailio_ctl", "kamailio_rpc.fifo", "kamailio_rpc.sock"] {
+        let said = format!("path={path}/{name}");
+        assert!(second.banner.contains(&said), "{said} is not in\n{}", second.banner);
+    }
+    assert_eq!(second.end().0, 0);
+    let address = format!("unix:{path}/kamailio_ctl");
+    assert!(tool("kamcmd", runtime.path(), &["-s", &address, "core.uptime"]).contains("uptime: "));
+    assert_eq!(first.end().0, 0);
+    let left = std::fs::read_dir(runtime.path()).expect("folder").count();
+    assert_eq!(left, 0, "files go with their server");
+}
+
 #[test]
 fn the_admin_address_has_a_bound_on_clients() {
     let server = server();
