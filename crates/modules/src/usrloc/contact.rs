@@ -224,7 +224,17 @@ pub struct Contact {
     /// TCP connection, -1 none.
     pub connection: i32,
     /// Unix time of the last sign of life, see [`Contact::keep_alive`].
-    last_keepalive: AtomicU32,
+    last_keepalive: SignOfLife,
+}
+
+/// Written by replies to keep-alives, which only read the table.
+#[derive(Debug, Default)]
+struct SignOfLife(AtomicU32);
+
+impl Clone for SignOfLife {
+    fn clone(&self) -> SignOfLife {
+        SignOfLife(AtomicU32::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 const NO_SOCKET: u16 = u16::MAX;
@@ -260,7 +270,7 @@ impl Contact {
             methods: info.methods,
             reg_id: info.reg_id,
             connection: info.connection,
-            last_keepalive: AtomicU32::new(info.modified),
+            last_keepalive: SignOfLife(AtomicU32::new(info.modified)),
         };
         contact.update(info, agents)?;
         Ok(contact)
@@ -392,11 +402,11 @@ impl Contact {
     }
     /// Unix time of the last REGISTER or answer to a keep-alive.
     pub fn last_keepalive(&self) -> u32 {
-        self.last_keepalive.load(Ordering::Relaxed)
+        self.last_keepalive.0.load(Ordering::Relaxed)
     }
     /// The contact has shown that it is there.
     pub fn keep_alive(&self, now: u32) {
-        self.last_keepalive.store(now, Ordering::Relaxed);
+        self.last_keepalive.0.store(now, Ordering::Relaxed);
     }
     /// Whether the binding has not ended.
     pub fn is_valid(&self, now: u32) -> bool {
