@@ -29,9 +29,8 @@ fn python(code: &str, args: &[&str]) -> String {
 }
 
 impl Ledger {
-    fn new(kind: Kind) -> Ledger {
-        let folder =
-            std::env::temp_dir().join(format!("trunkline-accounting-{}-{kind:?}", std::process::id()));
+    fn new(name: &str) -> Ledger {
+        let folder = std::env::temp_dir().join(format!("trunkline-accounting-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("a folder");
         let path = folder.join("acc.db");
@@ -95,14 +94,23 @@ struct Play {
 
 impl Play {
     fn new(kind: Kind) -> Play {
-        let ledger = Ledger::new(kind);
+        let ledger = Ledger::new(&format!("{kind:?}"));
+        let subject = Play::start(kind, &ledger, &[]);
+        Play::with(subject, ledger)
+    }
+
+    fn start(kind: Kind, ledger: &Ledger, more: &[String]) -> Subject {
         // Lives as long as the test.
-        let define: &'static str = format!("DB=\"sqlite:///{}\"", ledger.path.display()).leak();
-        let defines: &'static [&'static str] = vec![define].leak();
+        let define = format!("DB=\"sqlite:///{}\"", ledger.path.display());
+        let defines: Vec<&'static str> =
+            std::iter::once(define).chain(more.iter().cloned()).map(|d| &*d.leak()).collect();
+        let defines: &'static [&'static str] = defines.leak();
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
         let setup = Setup { defines, ..Setup::PLAIN };
-        let subject =
-            Subject::start_with(kind, &config.join("accounting.cfg"), &config.join("accounting.py"), &setup);
+        Subject::start_with(kind, &config.join("accounting.cfg"), &config.join("accounting.py"), &setup)
+    }
+
+    fn with(subject: Subject, ledger: Ledger) -> Play {
         let peer = |name| Peer::new(name, subject.address);
         let (alice, bob, carol) = (peer("alice"), peer("bob"), peer("carol"));
         Play { subject, ledger, alice, bob, carol }
@@ -309,4 +317,76 @@ fn rows_and_lines_are_equal_to_kamailios() {
     .concat();
     assert!(wrong.is_empty(), "- Kamailio, + Trunkline\n{wrong}");
     assert!(ours.0.len() > 12 && ours.1.len() > 30 && ours.2.len() > 10, "{ours:?}");
+}
+
+/// Another program that keeps the database to itself until it is ended.
+struct Hold(std::process::Child);
+
+impl Hold {
+    fn on(ledger: &Ledger) -> Hold {
+        use std::io::{BufRead, BufReader};
+        const HOLD: &str = "\
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute('BEGIN EXCLUSIVE')
+print('held', flush=True)
+sys.stdin.read()
+";
+        let mut child = Command::new("python3")
+            .args(["-c", HOLD])
+            .arg(&ledger.path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("python3");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("its output");
+        BufReader::new(out).read_line(&mut line).expect("a line");
+        assert_eq!(line, "held\n");
+        Hold(child)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn rows_outlive_a_database_that_is_away_and_a_server_that_is_killed() {
+    let ledger = Ledger::new("journal");
+    let journal = ledger.path.with_extension("journal");
+    let defines = [format!("JOURNAL=\"{}\"", journal.display())];
+    let mut p = Play::with(Play::start(Kind::Trunkline, &ledger, &defines), ledger);
+    let waiting = || std::fs::read_to_string(&journal).unwrap_or_default();
+    let until = |what: &str, done: &mut dyn FnMut() -> bool| {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !done() {
+            assert!(Instant::now() < end, "{what}; in the file:\n{}", waiting());
+            std::thread::yield_now();
+        }
+    };
+    let accounted = |ledger: &Ledger| -> Vec<String> {
+        let rows = ledger.rows().into_iter().filter(|r| r.starts_with("acc|"));
+        rows.map(|r| r.split('|').nth(4).unwrap_or_default().to_owned()).collect()
+    };
+    p.answered("j1-before", "", false);
+    until("the rows of the first call are in the database", &mut || accounted(&p.ledger).len() == 2);
+    let hold = Hold::on(&p.ledger);
+    for call in ["j2-away", "j3-away"] {
+        p.answered(call, "", false);
+    }
+    // INVITE, BYE and the record of the call.
+    until("the rows of two calls are in the file", &mut || waiting().matches('\n').count() >= 6);
+    let Play { subject, ledger, .. } = p;
+    subject.crash();
+    let mut p = Play::with(Play::start(Kind::Trunkline, &ledger, &defines), ledger);
+    p.answered("j4-after", "", false);
+    drop(hold);
+    until("all rows are in the database", &mut || accounted(&p.ledger).len() >= 8);
+    let twice = ["j1-before", "j2-away", "j3-away", "j4-after"].map(|call| [call, call]).concat();
+    assert_eq!(accounted(&p.ledger), twice, "each row once");
+    until("the file is empty again", &mut || waiting().is_empty());
 }
