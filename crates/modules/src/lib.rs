@@ -8,6 +8,7 @@ pub mod app_python3;
 pub mod cfgutils;
 pub mod core;
 pub mod corex;
+pub mod dispatcher;
 pub mod hdr;
 pub mod htable;
 pub mod kemix;
@@ -44,6 +45,7 @@ const MODULES: &[(&str, Make)] = &[
     ("cfgutils", make::<cfgutils::CfgUtils>),
     ("core", make::<core::CoreFunctions>),
     ("corex", make::<corex::Corex>),
+    ("dispatcher", make::<dispatcher::Dispatcher>),
     ("hdr", make::<hdr::Hdr>),
     ("htable", make::<htable::Htable>),
     ("kemix", make::<kemix::Kemix>),
