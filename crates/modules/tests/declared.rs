@@ -9,7 +9,8 @@ use script::{Function, Module, ParamKind, Returns};
 const EXPORTS: &str = include_str!("../../../docs/kamailio/kemi_exports.tsv");
 
 /// Functions that are not in Kamailio's table: every engine of Kamailio has `KSR.x` of its own, and scripts call the one of tmx.
-const BESIDES: &[&str] = &["KSR.x.modf", "KSR.x.exit", "KSR.x.drop", "KSR.tmx.t_check_trans"];
+const BESIDES: &[&str] =
+    &["KSR.x.modf", "KSR.x.exit", "KSR.x.drop", "KSR.tmx.t_check_trans", "KSR.dispatcher.ds_dsg_fetch"];
 
 fn signature(f: &Function) -> String {
     let params: Vec<&str> = f
