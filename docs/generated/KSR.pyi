@@ -1078,6 +1078,150 @@ class _dialog:
 
 dialog: _dialog
 
+class _dispatcher:
+    """`KSR.dispatcher`"""
+
+    @staticmethod
+    def ds_dsg_fetch(setid: int, /) -> int:
+        r"""Chooses the set that `$dsg(..)` tells of. Returns -1 when there is no such."""
+        ...
+
+    @staticmethod
+    def ds_is_active(set: int, /) -> int:
+        r"""Whether a destination of the set takes calls."""
+        ...
+
+    @staticmethod
+    def ds_is_active_uri(set: int, uri: str, /) -> int:
+        r"""Whether this destination of the set takes calls."""
+        ...
+
+    @staticmethod
+    def ds_is_from_list(setid: int, /) -> int:
+        r"""Whether the request comes from a destination of this set (-1: of any), by address and port."""
+        ...
+
+    @staticmethod
+    def ds_is_from_list_mode(setid: int, mode: int, /) -> int:
+        r"""Whether the request comes from a destination of this set (-1: of any). `mode` bits: 1 any port, 2 any transport, 4 only those that
+        take calls, 8 to the destination's socket, 16 the nearest of those with the address. Without bit 2 a destination that names no
+        transport is no match for a request."""
+        ...
+
+    @staticmethod
+    def ds_is_from_list_uri(setid: int, mode: int, uri: str, /) -> int:
+        r"""As `ds_is_from_list_mode` for the address of a URI, empty: of the request."""
+        ...
+
+    @staticmethod
+    def ds_is_from_lists() -> int:
+        r"""Whether the request comes from a destination of any set, by address and port."""
+        ...
+
+    @staticmethod
+    def ds_list_exists(set: int, /) -> int:
+        r"""Whether there is such a set."""
+        ...
+
+    @staticmethod
+    def ds_load_unset() -> int:
+        r"""The call no longer counts as load. Returns -1 when it did not."""
+        ...
+
+    @staticmethod
+    def ds_load_update() -> int:
+        r"""Keeps the load of algorithm 10 right: BYE and CANCEL end a call, a 2xx to the INVITE confirms it.
+
+        Returns 1; -1 when the call does not count; 0 for other messages."""
+        ...
+
+    @staticmethod
+    def ds_mark_addr(state: str, setid: int, uri: str, /) -> int:
+        r"""Sets the state of a destination, as `ds_mark_dst_state`. Returns -1 when there is no such."""
+        ...
+
+    @staticmethod
+    def ds_mark_dst() -> int:
+        r"""Makes the current destination of the list inactive. Returns -1 when there is none (flag 2 keeps the list)."""
+        ...
+
+    @staticmethod
+    def ds_mark_dst_state(state: str, /) -> int:
+        r"""Sets the state of the current destination of the list: `a` active, `i` inactive, `d` disabled, `t` it failed once more; with `p` it is
+        pinged. The callback `event_callback` runs when it takes calls no longer, or again."""
+        ...
+
+    @staticmethod
+    def ds_next_domain() -> int:
+        r"""Puts the next destination of the list into the Request-URI. Returns -1 when there is none."""
+        ...
+
+    @staticmethod
+    def ds_next_dst() -> int:
+        r"""Makes the next destination of the list `$du`. Returns -1 when there is none."""
+        ...
+
+    @staticmethod
+    def ds_reload() -> int:
+        r"""Reads the list again. Returns -1 when that fails or `reload_delta` seconds have not passed: the old list is used on."""
+        ...
+
+    @staticmethod
+    def ds_select(set: int, alg: int, /) -> int:
+        r"""As `ds_select_dst`, only into the list: `ds_set_dst` or `ds_set_domain` use its first."""
+        ...
+
+    @staticmethod
+    def ds_select_domain(set: int, alg: int, /) -> int:
+        r"""As `ds_select_dst`, into host, port and parameters of the Request-URI."""
+        ...
+
+    @staticmethod
+    def ds_select_domain_limit(set: int, alg: int, limit: int, /) -> int:
+        r"""As `ds_select_domain`, with at most `limit` destinations in the list; 0 all."""
+        ...
+
+    @staticmethod
+    def ds_select_dst(set: int, alg: int, /) -> int:
+        r"""Selects a destination of a set and makes it `$du`. With flag 2 the others follow in the list for `ds_next_dst`.
+
+        `alg`: 0 hash of Call-ID, 1 of From URI, 2 of To URI, 3 of Request-URI, 4 round robin, 5 hash of the user of the credentials, 6 random, 7
+        hash of `hash_pvar`, 8 highest priority, 9 weight, 10 fewest calls, 11 relative weight, 12 all at once, 13 lowest latency, 14
+        round robin when all have one priority above 0, else as 8. Returns 1, or -1 when there is no such set or nobody takes calls."""
+        ...
+
+    @staticmethod
+    def ds_select_dst_limit(set: int, alg: int, limit: int, /) -> int:
+        r"""As `ds_select_dst`, with at most `limit` destinations in the list; 0 all."""
+        ...
+
+    @staticmethod
+    def ds_select_limit(set: int, alg: int, limit: int, /) -> int:
+        r"""As `ds_select`, with at most `limit` destinations in the list; 0 all."""
+        ...
+
+    @staticmethod
+    def ds_select_routes(rules: str, mode: str, /) -> int:
+        r"""Selects from several sets in order: `rules` is `set=alg;set=alg`. `mode`: `d` the first becomes `$du`, `r` the Request-URI, `x` neither."""
+        ...
+
+    @staticmethod
+    def ds_select_routes_limit(rules: str, mode: str, limit: int, /) -> int:
+        r"""As `ds_select_routes`, with at most `limit` destinations in all; 0 any number."""
+        ...
+
+    @staticmethod
+    def ds_set_domain() -> int:
+        r"""Puts the current destination of the list into the Request-URI. Returns -1 when there is none."""
+        ...
+
+    @staticmethod
+    def ds_set_dst() -> int:
+        r"""Makes the current destination of the list `$du`. Returns -1 when there is none."""
+        ...
+
+dispatcher: _dispatcher
+
 class _domain:
     """`KSR.domain`"""
 

@@ -19,6 +19,7 @@ mod database;
 pub mod db_drivers;
 pub mod debugger;
 pub mod dialog;
+pub mod dispatcher;
 pub mod domain;
 pub mod group;
 pub mod hdr;
@@ -80,6 +81,7 @@ const MODULES: &[(&str, Make)] = &[
     ("db_text", make::<db_drivers::DbText>),
     ("debugger", make::<debugger::Debugger>),
     ("dialog", make::<dialog::DialogModule>),
+    ("dispatcher", make::<dispatcher::Dispatcher>),
     ("domain", make::<domain::Domain>),
     ("group", make::<group::Group>),
     ("hdr", make::<hdr::Hdr>),
