@@ -35,10 +35,6 @@ impl<'m> Line<'m> {
     pub fn value(&self) -> &'m [u8] {
         self.text.get(2..).unwrap_or_default()
     }
-    /// Offset behind the text, before the line end.
-    pub fn end(&self) -> u32 {
-        self.start + self.text.len() as u32
-    }
     /// The value of `a=name:value`, empty for `a=name`.
     pub fn attribute(&self, name: &[u8]) -> Option<&'m [u8]> {
         if self.kind() != b'a' {

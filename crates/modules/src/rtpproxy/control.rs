@@ -136,6 +136,9 @@ impl RtpProxy {
             now: seconds(ctx.now),
             until: self.until(ctx.now),
             limit: usize::MAX,
+            first: None,
+            stays: false,
+            desperate: false,
         };
         self.pool.ask(
             &how,
