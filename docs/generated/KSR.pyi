@@ -1143,6 +1143,160 @@ class _maxfwd:
 
 maxfwd: _maxfwd
 
+class _nathelper:
+    """`KSR.nathelper`"""
+
+    @staticmethod
+    def add_contact_alias() -> int:
+        r"""As `set_contact_alias` when the Contact URI is not the sender's address, port and transport already; `save` works with the original.
+        Returns 1, 2 when nothing was to do, -1 when there is no such Contact."""
+        ...
+
+    @staticmethod
+    def add_contact_alias_addr(ip: str, port: str, proto: str, /) -> int:
+        r"""Adds an alias with this address, port and transport to the Contact URI. Returns 1, or -1 when one of them is none."""
+        ...
+
+    @staticmethod
+    def add_rcv_param(flag: int, /) -> int:
+        r"""Adds a parameter `received` with the sender's address as a URI to every Contact: to the header, or with a flag other than 0 to the
+        URI (UDP only). For a registrar behind this server. Returns 1, or -1 when a Contact cannot be read."""
+        ...
+
+    @staticmethod
+    def fix_nated_contact() -> int:
+        r"""Writes the sender's address and port into the Contact URI. `save` and everything later works with it. Returns 1, or -1 when there is
+        no such Contact or it was changed already."""
+        ...
+
+    @staticmethod
+    def fix_nated_register() -> int:
+        r"""Writes the sender's address as a URI to `received_avp`, where `save` finds it: the contact is then reached at that address.
+        Returns 1, or -1 without that parameter."""
+        ...
+
+    @staticmethod
+    def fix_nated_sdp(flags: int, /) -> int:
+        r"""Changes the SDP. Flags: 1 adds `a=direction:active` to every medium; 2 writes the sender's address into `c=` lines; 4 adds
+        `nortpproxy_str`; 8 writes it into the `o=` line. With 2 or 8 `a=rtcp` follows.
+
+        Returns 1 when an address was changed, 2 when none was, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def fix_nated_sdp_ip(flags: int, ip: str, /) -> int:
+        r"""As `fix_nated_sdp` with this address in place of the sender's; empty: the sender's."""
+        ...
+
+    @staticmethod
+    def handle_ruri_alias() -> int:
+        r"""Takes the first `alias` out of the Request-URI and makes it the next hop `$du`. Returns 1, 2 when there is none, -1 when it cannot
+        be read."""
+        ...
+
+    @staticmethod
+    def handle_ruri_alias_mode(mode: int, /) -> int:
+        r"""As `handle_ruri_alias`; `mode` other than 0: the last alias."""
+        ...
+
+    @staticmethod
+    def is_rfc1918(address: str, /) -> int:
+        r"""Whether a text is a private IPv4 address (RFC 1918, RFC 6598). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def nat_uac_test(flags: int, /) -> int:
+        r"""Whether the sender seems to be behind NAT. Flags, any of which is enough:
+
+        1 the Contact is a private address; 2 the topmost Via is not the sender's address; 4 the topmost Via is a private address; 8 the SDP
+        has a private address; 16 the topmost Via has another port than the sender; 32 the sender is a private address; 64 it came over
+        WebSocket; 128 the Contact has another port than the sender; 256 the SDP has another address than the sender; 512 where it goes is
+        not what the Request-URI says (replies: what the second Via says), or is over WebSocket. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_alias_to_pv(pv: str, /) -> int:
+        r"""Writes the alias of the Contact to a variable, as a SIP URI. Returns 1, or -1 when there is none."""
+        ...
+
+    @staticmethod
+    def set_contact_alias() -> int:
+        r"""Adds `;alias=ip~port~transport` with the sender's address to the Contact URI, for `handle_ruri_alias` in later requests of the
+        dialog. `save` works with it. Returns 1, or -1 when there is no such Contact or it was changed already."""
+        ...
+
+    @staticmethod
+    def set_contact_alias_trim() -> int:
+        r"""As `set_contact_alias`, after removing an alias that is there already."""
+        ...
+
+nathelper: _nathelper
+
+class _path:
+    """`KSR.path`"""
+
+    @staticmethod
+    def add_path() -> int:
+        r"""Adds a Path row with this server's address: `<sip:192.0.2.1;lr>`, above those that are there. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address(address: str, /) -> int:
+        r"""As `add_path`, with this address (`host:port;transport=tcp`) in place of the socket's."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address_user(address: str, user: str, /) -> int:
+        r"""As `add_path_advertised_address`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address_user_params(address: str, user: str, params: str, /) -> int:
+        r"""As `add_path_advertised_address`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_received() -> int:
+        r"""As `add_path`, with the sender's address in a parameter `received`."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address(address: str, /) -> int:
+        r"""As `add_path_advertised_address`, with the sender's address in a parameter `received`."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address_user(address: str, user: str, /) -> int:
+        r"""As `add_path_received_advertised_address`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address_user_params(address: str, user: str, params: str, /) -> int:
+        r"""As `add_path_received_advertised_address`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_received_user(user: str, /) -> int:
+        r"""As `add_path_received`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_received_user_params(user: str, params: str, /) -> int:
+        r"""As `add_path_received`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_user(user: str, /) -> int:
+        r"""As `add_path`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_user_params(user: str, params: str, /) -> int:
+        r"""As `add_path`, with a user part and further URI parameters (`ob;x=y`). Either may be empty."""
+        ...
+
+path: _path
+
 class _pv:
     """`KSR.pv`"""
 
@@ -1845,6 +1999,400 @@ class _rr:
 
 rr: _rr
 
+class _rtpengine:
+    """`KSR.rtpengine`"""
+
+    @staticmethod
+    def block_dtmf(flags: str, /) -> int:
+        r"""As `block_dtmf0`, with flags."""
+        ...
+
+    @staticmethod
+    def block_dtmf0() -> int:
+        r"""The relay sends no DTMF events on, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def block_dtmf2(flags: str, via_branch: str, /) -> int:
+        r"""As `block_dtmf`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def block_media(flags: str, /) -> int:
+        r"""As `block_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def block_media0() -> int:
+        r"""The relay sends no media on, for the whole call or, with flag `directional`, those of the sender. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def block_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `block_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def play_dtmf(flags: str, /) -> int:
+        r"""Plays a DTMF event as if the sender had: `code=1 duration=250 volume=-8 pause=100`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def play_media(flags: str, /) -> int:
+        r"""Plays to the sender, or to the side that `from-tag=` names: `file=/x.wav`, `db-id=7`. Its length goes to `media_duration`. Returns 1 or
+        -1."""
+        ...
+
+    @staticmethod
+    def play_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `play_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer(flags: str, /) -> int:
+        r"""As `rtpengine_answer0`, with the flags of `rtpengine_manage`."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer0() -> int:
+        r"""Gives the SDP of this message to the relay as the answer and takes what it makes of it. Returns 1, or -1 also without To tag."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_answer`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect(flags: str, /) -> int:
+        r"""As `rtpengine_connect0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect0() -> int:
+        r"""Connects two sides of different calls that the relay knows: From tag and To tag, or flags `from-tag=` and `to-tag=`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_connect`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete(flags: str, /) -> int:
+        r"""As `rtpengine_delete0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete0() -> int:
+        r"""Ends the call at the relay. Returns 1, or -1 when no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_delete`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage(flags: str, /) -> int:
+        r"""As `rtpengine_manage0`, with flags separated by blanks: `replace-origin`, `ICE=remove`, `direction=priv direction=pub`, `RTP/SAVPF`,
+        `via-branch=1`, `to-tag`, `from-tag=...`, `call-id=...` and all that the relay knows."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage0() -> int:
+        r"""Does what a message needs: an INVITE, UPDATE or PRACK with SDP is offered, an ACK or a reply with SDP is the answer (the offer,
+        when the INVITE had none), BYE, CANCEL, failure routes and replies from 300 on end the call.
+
+        Waits for the relay. Returns 1 also when nothing was to be done, -1 for other messages or when no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_manage`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer(flags: str, /) -> int:
+        r"""As `rtpengine_offer0`, with the flags of `rtpengine_manage`."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer0() -> int:
+        r"""Gives the SDP of this message to the relay as an offer and takes what it makes of it.
+
+        Waits for the relay. Returns 1, or -1 when there is no SDP or no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_offer`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_query(flags: str, /) -> int:
+        r"""As `rtpengine_query0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_query0() -> int:
+        r"""Asks the relay about the call: variables of the MOS parameters are set. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_query2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_query`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_query_v(fmt: str, pv: str, /) -> int:
+        r"""Asks the relay about the call and writes the answer to a variable as JSON: `fmt` `j` in one line, `jp` with line breaks. Returns 1 or
+        -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_subscribe_answer(flags: str, /) -> int:
+        r"""Answers what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_subscribe_request(sdp: str, to_tag: str, from_tag: str, flags: str, /) -> int:
+        r"""Asks the relay for a copy of the call's media. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_unsubscribe(flags: str, /) -> int:
+        r"""Ends what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def set_rtpengine_set(set: int, /) -> int:
+        r"""The set of nodes for further functions in this message. Returns 1, or -1 when there is no such set."""
+        ...
+
+    @staticmethod
+    def set_rtpengine_set2(set: int, second: int, /) -> int:
+        r"""As `set_rtpengine_set`, with a second set that offers and answers go to after the first: one relay for each side."""
+        ...
+
+    @staticmethod
+    def silence_media(flags: str, /) -> int:
+        r"""As `silence_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def silence_media0() -> int:
+        r"""The relay sends silence in place of media, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def silence_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `silence_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def start_forwarding(flags: str, /) -> int:
+        r"""As `start_forwarding0`, with flags."""
+        ...
+
+    @staticmethod
+    def start_forwarding0() -> int:
+        r"""The relay sends copies of the media to its recording daemon, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def start_forwarding2(flags: str, via_branch: str, /) -> int:
+        r"""As `start_forwarding`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def start_recording() -> int:
+        r"""Records the call at the relay. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_forwarding(flags: str, /) -> int:
+        r"""As `stop_forwarding0`, with flags."""
+        ...
+
+    @staticmethod
+    def stop_forwarding0() -> int:
+        r"""Ends what `start_forwarding` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_forwarding2(flags: str, via_branch: str, /) -> int:
+        r"""As `stop_forwarding`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def stop_media(flags: str, /) -> int:
+        r"""As `stop_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def stop_media0() -> int:
+        r"""Ends what `play_media` plays. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `stop_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def stop_recording() -> int:
+        r"""Ends the recording of the call. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf(flags: str, /) -> int:
+        r"""As `unblock_dtmf0`, with flags."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf0() -> int:
+        r"""Ends what `block_dtmf` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf2(flags: str, via_branch: str, /) -> int:
+        r"""As `unblock_dtmf`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def unblock_media(flags: str, /) -> int:
+        r"""As `unblock_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def unblock_media0() -> int:
+        r"""Ends what `block_media` began; flag `all`: for all sides. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `unblock_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def unsilence_media(flags: str, /) -> int:
+        r"""As `unsilence_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def unsilence_media0() -> int:
+        r"""Ends what `silence_media` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unsilence_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `unsilence_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+rtpengine: _rtpengine
+
+class _rtpproxy:
+    """`KSR.rtpproxy`"""
+
+    @staticmethod
+    def rtpproxy_answer(flags: str, /) -> int:
+        r"""As `rtpproxy_answer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer0() -> int:
+        r"""Makes the SDP of this reply or ACK go through the relay, as the answer. Returns as `rtpproxy_offer0`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_answer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy(flags: str, /) -> int:
+        r"""As `rtpproxy_destroy0`, with flags `1` `2` `3` `b` `t` of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy0() -> int:
+        r"""Ends the session of the call. Returns 1, or -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage(flags: str, /) -> int:
+        r"""As `rtpproxy_manage0`, with flags: `c` the session's `c=` too when streams have their own, `o` the address in `o=` (always done),
+        `r` trust addresses in the SDP, `a` asymmetric, `w` symmetric by force, `i` `e` interfaces, `x` interfaces by address family, `f`
+        although it is marked, `l` only a session that is there, `1` `2` `3` `b` the branch (or `extra_id_pv`) behind the Call-ID, `zNN`
+        milliseconds in a packet, `t` end the call whatever the To tag."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage0() -> int:
+        r"""Does what a message needs: an INVITE, UPDATE or PRACK with SDP is offered, an ACK or a reply with SDP is the answer (the offer, when
+        the INVITE had none), BYE, CANCEL, failure routes and replies from 300 on end the session.
+
+        Waits for the relay. Returns 1 also when nothing was to be done, -1 for other messages, -2 when the SDP went through a relay
+        already, -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_manage`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer(flags: str, /) -> int:
+        r"""As `rtpproxy_offer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer0() -> int:
+        r"""Makes the SDP of this message go through the relay, as an offer.
+
+        Waits for the relay. Returns 1, -1 when there is no SDP or the relay refuses, -2 when it went through a relay already, -3 when no
+        relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_offer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uac() -> int:
+        r"""Ends what `rtpproxy_stream2uac` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uas() -> int:
+        r"""Ends what `rtpproxy_stream2uas` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uac(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt (a file of the relay) to the caller, `count` times, -1 for ever. Returns 1, -1 when the relay refuses, -3 when none
+        answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uas(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt to the callee; as `rtpproxy_stream2uac`."""
+        ...
+
+    @staticmethod
+    def set_rtpproxy_set(rset: int, /) -> int:
+        r"""The set of nodes for further functions in this message. Returns 1, or -1 when there is no such set."""
+        ...
+
+    @staticmethod
+    def start_recording() -> int:
+        r"""Records the session at the relay. Returns 1, -1 when it refuses, -3 when no relay answers."""
+        ...
+
+rtpproxy: _rtpproxy
+
 class _sanity:
     """`KSR.sanity`"""
 
@@ -1870,6 +2418,149 @@ class _sanity:
         ...
 
 sanity: _sanity
+
+class _sdpops:
+    """`KSR.sdpops`"""
+
+    @staticmethod
+    def keep_codecs_by_id(codecs: str, media: str, /) -> int:
+        r"""Removes all codecs but these, by payload type number. Returns as `remove_codecs_by_name`."""
+        ...
+
+    @staticmethod
+    def keep_codecs_by_name(codecs: str, media: str, /) -> int:
+        r"""Removes all codecs but these, by name. Returns as `remove_codecs_by_name`."""
+        ...
+
+    @staticmethod
+    def remove_codecs_by_id(codecs: str, media: str, /) -> int:
+        r"""As `remove_codecs_by_name`, by payload type number."""
+        ...
+
+    @staticmethod
+    def remove_codecs_by_name(codecs: str, media: str, /) -> int:
+        r"""Removes codecs by name (comma list) from streams of a kind; empty: from all. With them go their `a=rtpmap`, `a=fmtp`,
+        `a=rtcp-fb`. Returns 0, or -1 without SDP or when no stream has one of them."""
+        ...
+
+    @staticmethod
+    def remove_line_by_prefix(prefix: str, media: str, /) -> int:
+        r"""Removes lines that begin with a text from streams of a kind (`audio`); empty: from everywhere. Returns how many, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def remove_media(media: str, /) -> int:
+        r"""Removes the streams of a kind (`video`). Returns how many. RFC 3264 §6 wants as many streams in the answer as in the offer."""
+        ...
+
+    @staticmethod
+    def sdp_content() -> int:
+        r"""Whether the message has SDP: its body, or a part of it. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_content_flags(flags: int, /) -> int:
+        r"""As `sdp_content`; with flags other than 0 only Content-Type is looked at, of the message or of a part."""
+        ...
+
+    @staticmethod
+    def sdp_get(pv: str, /) -> int:
+        r"""Writes the SDP to a variable. Returns 1, -2 without SDP, -1 when the variable cannot be written."""
+        ...
+
+    @staticmethod
+    def sdp_get_address_family() -> int:
+        r"""Family of the first `c=` address: 4 or 6; -1 when there is none."""
+        ...
+
+    @staticmethod
+    def sdp_get_line_startswith(pv: str, start: str, /) -> int:
+        r"""Writes the first line that begins with a text to a variable. Returns 1, -1 when there is none, -2 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_append(iname: str, text: str, /) -> int:
+        r"""Adds text (with its line end) behind the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_end(iname: str, /) -> int:
+        r"""Closes an iterator. Returns 1, or -1 when it is not open."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_insert(iname: str, text: str, /) -> int:
+        r"""Adds text (with its line end) before the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_next(iname: str, /) -> int:
+        r"""Moves to the next line; to the first one right after the start. Returns 1, or -1 at the end."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_rm(iname: str, /) -> int:
+        r"""Removes the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_start(iname: str, /) -> int:
+        r"""Opens an iterator over the lines of the SDP, before the first one. Four can be open in a worker. Returns 1, or -1 without SDP or when
+        there are too many."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_value(iname: str, /) -> Xval:
+        r"""The line an iterator stands on, with its line end; null when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_print(level: int, /) -> int:
+        r"""Logs how the SDP was understood, at this level (-5 to 3). Returns 1."""
+        ...
+
+    @staticmethod
+    def sdp_transport(pv: str, /) -> int:
+        r"""Writes the transport of all streams to a variable. Returns 1, -2 when they have different ones, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_with_active_media(media: str, /) -> int:
+        r"""Whether the SDP has a stream of a kind that is not refused (port 0) and not inactive. Returns 1 or 0."""
+        ...
+
+    @staticmethod
+    def sdp_with_codecs_by_id(codecs: str, /) -> int:
+        r"""Whether streams have codecs of a comma list of payload type numbers. Returns 1 when every stream has all, 2 when some have some, 0
+        none, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_with_codecs_by_name(codecs: str, /) -> int:
+        r"""As `sdp_with_codecs_by_id`, by name; -1 also when no stream has one of them."""
+        ...
+
+    @staticmethod
+    def sdp_with_ice() -> int:
+        r"""Whether the SDP has ICE candidates (RFC 8839). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_with_media(media: str, /) -> int:
+        r"""Whether the SDP has a stream of a kind (`audio`, `video`). Returns 1 or 0."""
+        ...
+
+    @staticmethod
+    def sdp_with_transport(transport: str, /) -> int:
+        r"""Whether a stream has this transport (`RTP/AVP`). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_with_transport_like(part: str, /) -> int:
+        r"""Whether a stream's transport has this text in it (`AVPF`). Returns 1 or -1."""
+        ...
+
+sdpops: _sdpops
 
 class _siputils:
     """`KSR.siputils`"""
