@@ -38,6 +38,7 @@ fn line_of(line: &str, roles: &[(&str, &str)]) -> String {
         line = line.replace(address, role);
         if let Some((_, port)) = address.rsplit_once(':') {
             line = line.replace(&format!("rport={port}"), &format!("rport={role}"));
+            line = line.replace(&format!("~{port}~"), &format!("~{role}~"));
             // The agent's port at an address that is not its own.
             line = line.replace(&format!(":{port}"), &format!(":{role}"));
         }

@@ -206,8 +206,8 @@ fn add_candidate(
         return;
     };
     let wanted = pv.get(ctx).to_int().unwrap_or(2);
-    let candidates = media.lines.iter().filter(|l| l.attribute(b"candidate").is_some());
-    let Some(after) = candidates.last().filter(|_| wanted != 0) else { return };
+    let last = media.lines.iter().rfind(|l| l.attribute(b"candidate").is_some());
+    let Some(after) = last.filter(|_| wanted != 0) else { return };
     // Type preference 130 (above host candidates) or 0, RFC 8445 §5.1.2.1.
     let preference: u32 = if wanted == 1 { 130 << 24 } else { 0 };
     for (component, port) in [(1u32, u32::from(port)), (2, u32::from(port) + 1)] {

@@ -27,7 +27,6 @@ pub type Callback = Rc<dyn Fn(&mut RouteContext<'_>) -> RunOutcome>;
 #[derive(Default)]
 pub struct Script {
     callbacks: RefCell<HashMap<CallbackId, Callback>>,
-    exchange: Default::default(),
     ran: RefCell<HashMap<CallbackId, u64>>,
 }
 
@@ -78,6 +77,7 @@ impl Bench {
             registry: Registry::default(),
             statistics: Statistics::default(),
             callbacks: Callbacks::default(),
+            exchange: Default::default(),
         });
         let name = |name: &str| core.callbacks.intern(name.as_bytes()).unwrap();
         let routes = Routes { request: name("request"), reply: None, onsend: onsend.then(|| name("onsend")) };
