@@ -109,7 +109,8 @@ pub(super) fn values(answer: &Dict, leg: &str, label: Option<&[u8]>) -> Vec<(Str
                 "" => format!("{:.1}", number as f64 / 10.0),
                 // Seconds since the call began.
                 "_at" => {
-                    let since = number - answer.get("created").and_then(Value::as_int).unwrap_or(number);
+                    let since = number
+                        .saturating_sub(answer.get("created").and_then(Value::as_int).unwrap_or(number));
                     format!("{}:{:02}", since / 60, since.rem_euclid(60))
                 }
                 _ => number.to_string(),

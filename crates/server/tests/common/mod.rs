@@ -316,6 +316,17 @@ impl Phone {
         b.truncate(n);
         b
     }
+    /// The next datagram, if one comes within this time.
+    pub fn receive_within(&self, time: Duration) -> Option<Vec<u8>> {
+        self.socket.set_read_timeout(Some(time)).expect("timeout");
+        let mut b = vec![0u8; 65_536];
+        let n = self.socket.recv(&mut b).ok();
+        self.socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        n.map(|n| {
+            b.truncate(n);
+            b
+        })
+    }
     /// Status code and Call-ID of the next reply.
     pub fn reply(&self) -> (u16, String) {
         let text = text(&self.receive());
