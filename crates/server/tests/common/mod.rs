@@ -176,10 +176,12 @@ impl Server {
                 Err(e) => panic!("not started: {e}\n{banner}"),
             }
         }
-        let address = banner
+        // What was logged before may name other addresses.
+        let listening = banner.lines().find(|l| l.trim_start().starts_with("listening ")).unwrap_or_default();
+        let address = listening
             .split("udp:")
             .nth(1)
-            .and_then(|rest| rest.split([',', '\n']).next())
+            .and_then(|rest| rest.split(',').next())
             .and_then(|a| a.trim().parse().ok())
             .unwrap_or_else(|| panic!("no address in\n{banner}"));
         Server { child, address, banner, control, folder, reading, lines }
