@@ -148,7 +148,9 @@ impl Pool {
         let stays = |n: &Node| how.first == Some(n.url.as_str()) && how.stays;
         let may = |n: &Node| n.may_be_tried(how.now) || stays(n);
         let one = |node: &Node| {
-            if !matches!(node.state(), State::Up | State::Off) && !is_there(node) {
+            let known = matches!(node.state(), State::Up | State::Off);
+            let mine = || node.claim(how.now) || (how.desperate && node.claim_early(how.now));
+            if !known && !(mine() && is_there(node)) {
                 return None;
             }
             match ask(node) {

@@ -142,7 +142,7 @@ impl RtpProxy {
         };
         self.pool.ask(
             &how,
-            |node| self.is_there(ctx.core, node, ctx.now, tries),
+            |node| self.is_there(ctx.core, node, ctx.now, 1),
             |node| self.put(ctx.core, node, &command(node), tries),
         )
     }
