@@ -150,7 +150,7 @@ impl Pool {
         let one = |node: &Node| {
             let known = matches!(node.state(), State::Up | State::Off);
             let mine = || node.claim(how.now) || (how.desperate && node.claim_early(how.now));
-            if !known && !(mine() && is_there(node)) {
+            if !(known || mine() && is_there(node)) {
                 return None;
             }
             match ask(node) {
