@@ -130,27 +130,25 @@ pub(super) fn question(
         let address = if header == HeaderName::From { message.from() } else { message.to() };
         address.ok().and_then(|a| a.tag()).filter(|t| !t.is_empty()).map(<[u8]>::to_vec)
     };
-    let from = flags.from_tag.clone().or_else(|| tag(HeaderName::From));
-    let to = flags.to_tag.clone().or_else(|| tag(HeaderName::To));
-    let from = from.ok_or_else(|| fail(ctx, "no From tag"))?;
-    if command == Command::Answer && to.is_none() {
+    let (from, to) = (tag(HeaderName::From), tag(HeaderName::To));
+    if command == Command::Answer && to.is_none() && flags.to_tag.is_none() {
         return Err(fail(ctx, "an answer needs a To tag"));
     }
     // The side whose message this is stands first.
-    let straight = if request {
-        command != Command::Answer
-    } else {
-        matches!(command, Command::Delete | Command::Answer) || to.is_none()
+    let straight = match command {
+        Command::Answer => !request,
+        Command::Delete => true,
+        command => request || command.whole_call() || to.is_none(),
     };
-    let (first, second) = if straight { (Some(from), to) } else { (to, Some(from)) };
+    let (first, second) = if straight { (from, to) } else { (to, from) };
+    let first = flags.from_tag.clone().or(first).ok_or_else(|| fail(ctx, "no From tag"))?;
+    let second = flags.to_tag.clone().or(second);
     if !command.whole_call() || flags.directional || flags.from_tag.is_some() {
-        if let Some(first) = first {
-            dict.set("from-tag", Value::text(first));
-        }
-        let second = second.filter(|_| flags.with_to_tag || command != Command::Delete);
-        if let Some(second) = second.filter(|_| !command.whole_call() || flags.with_to_tag) {
-            dict.set("to-tag", Value::text(second));
-        }
+        dict.set("from-tag", Value::text(first));
+    }
+    let both = !command.whole_call() && (flags.with_to_tag || command != Command::Delete);
+    if let Some(second) = second.filter(|_| both) {
+        dict.set("to-tag", Value::text(second));
     }
     dict.set("command", Value::text(command.name()));
     Ok(dict)

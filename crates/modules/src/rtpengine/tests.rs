@@ -174,8 +174,17 @@ fn what_a_message_needs() {
         assert_eq!(manage(kind, &text), (result, command), "{kind:?} {text}");
     }
     let mut late = bench.reply(&reply(200, SDP));
-    assert_eq!(call(&bench, &mut late, "rtpengine_offer0", &[]), 1);
-    assert_eq!(relays.take(), format!("a: {turned} command=offer"));
+    for (name, flags, command) in [
+        ("rtpengine_offer", "", format!("{turned} command=offer")),
+        ("rtpengine_offer", "to-tag=zz from-tag=yy", "call-id=c from-tag=yy to-tag=zz command=offer".into()),
+        ("rtpengine_delete", "to-tag", format!("{straight} command=delete")),
+        ("rtpengine_query", "", format!("{turned} command=query")),
+        ("block_media", "directional to-tag", "call-id=c from-tag=f1 command=block media".into()),
+        ("play_media", "file=x", format!("file=x {turned} command=play media")),
+    ] {
+        assert_eq!(call(&bench, &mut late, name, &[flags.into()]), 1);
+        assert_eq!(relays.take(), format!("a: {command}"), "{name} {flags}");
+    }
 }
 
 #[test]
