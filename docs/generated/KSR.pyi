@@ -2887,6 +2887,299 @@ class _rr:
 
 rr: _rr
 
+class _rtpengine:
+    """`KSR.rtpengine`"""
+
+    @staticmethod
+    def block_dtmf(flags: str, /) -> int:
+        r"""As `block_dtmf0`, with flags."""
+        ...
+
+    @staticmethod
+    def block_dtmf0() -> int:
+        r"""The relay sends no DTMF events on, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def block_dtmf2(flags: str, via_branch: str, /) -> int:
+        r"""As `block_dtmf`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def block_media(flags: str, /) -> int:
+        r"""As `block_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def block_media0() -> int:
+        r"""The relay sends no media on, for the whole call or, with flag `directional`, those of the sender. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def block_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `block_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def play_dtmf(flags: str, /) -> int:
+        r"""Plays a DTMF event as if the sender had: `code=1 duration=250 volume=-8 pause=100`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def play_media(flags: str, /) -> int:
+        r"""Plays to the sender, or to the side that `from-tag=` names: `file=/x.wav`, `db-id=7`. Its length goes to `media_duration`. Returns 1 or
+        -1."""
+        ...
+
+    @staticmethod
+    def play_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `play_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer(flags: str, /) -> int:
+        r"""As `rtpengine_answer0`, with the flags of `rtpengine_manage`."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer0() -> int:
+        r"""Gives the SDP of this message to the relay as the answer and takes what it makes of it. Returns 1, or -1 also without To tag."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_answer`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect(flags: str, /) -> int:
+        r"""As `rtpengine_connect0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect0() -> int:
+        r"""Connects two sides of different calls that the relay knows: From tag and To tag, or flags `from-tag=` and `to-tag=`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_connect`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete(flags: str, /) -> int:
+        r"""As `rtpengine_delete0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete0() -> int:
+        r"""Ends the call at the relay. Returns 1, or -1 when no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_delete`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage(flags: str, /) -> int:
+        r"""As `rtpengine_manage0`, with flags separated by blanks: `replace-origin`, `ICE=remove`, `direction=priv direction=pub`, `RTP/SAVPF`,
+        `via-branch=1`, `to-tag`, `from-tag=...`, `call-id=...` and all that the relay knows."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage0() -> int:
+        r"""Does what a message needs: an INVITE, UPDATE or PRACK with SDP is offered, an ACK or a reply with SDP is the answer (the offer,
+        when the INVITE had none), BYE, CANCEL, failure routes and replies from 300 on end the call.
+
+        Waits for the relay. Returns 1 also when nothing was to be done, -1 for other messages or when no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_manage`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer(flags: str, /) -> int:
+        r"""As `rtpengine_offer0`, with the flags of `rtpengine_manage`."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer0() -> int:
+        r"""Gives the SDP of this message to the relay as an offer and takes what it makes of it.
+
+        Waits for the relay. Returns 1, or -1 when there is no SDP or no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_offer`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_query(flags: str, /) -> int:
+        r"""As `rtpengine_query0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_query0() -> int:
+        r"""Asks the relay about the call: variables of the MOS parameters are set. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_query2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_query`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_query_v(fmt: str, pv: str, /) -> int:
+        r"""Asks the relay about the call and writes the answer to a variable as JSON: `fmt` `j` in one line, `jp` with line breaks. Returns 1 or
+        -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_subscribe_answer(flags: str, /) -> int:
+        r"""Answers what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_subscribe_request(sdp: str, to_tag: str, from_tag: str, flags: str, /) -> int:
+        r"""Asks the relay for a copy of the call's media. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_unsubscribe(flags: str, /) -> int:
+        r"""Ends what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def set_rtpengine_set(set: int, /) -> int:
+        r"""The set of nodes for further functions in this message. Returns 1, or -1 when there is no such set."""
+        ...
+
+    @staticmethod
+    def set_rtpengine_set2(set: int, second: int, /) -> int:
+        r"""As `set_rtpengine_set`, with a second set that offers and answers go to after the first: one relay for each side."""
+        ...
+
+    @staticmethod
+    def silence_media(flags: str, /) -> int:
+        r"""As `silence_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def silence_media0() -> int:
+        r"""The relay sends silence in place of media, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def silence_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `silence_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def start_forwarding(flags: str, /) -> int:
+        r"""As `start_forwarding0`, with flags."""
+        ...
+
+    @staticmethod
+    def start_forwarding0() -> int:
+        r"""The relay sends copies of the media to its recording daemon, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def start_forwarding2(flags: str, via_branch: str, /) -> int:
+        r"""As `start_forwarding`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def start_recording() -> int:
+        r"""Records the call at the relay. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_forwarding(flags: str, /) -> int:
+        r"""As `stop_forwarding0`, with flags."""
+        ...
+
+    @staticmethod
+    def stop_forwarding0() -> int:
+        r"""Ends what `start_forwarding` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_forwarding2(flags: str, via_branch: str, /) -> int:
+        r"""As `stop_forwarding`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def stop_media(flags: str, /) -> int:
+        r"""As `stop_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def stop_media0() -> int:
+        r"""Ends what `play_media` plays. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `stop_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def stop_recording() -> int:
+        r"""Ends the recording of the call. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf(flags: str, /) -> int:
+        r"""As `unblock_dtmf0`, with flags."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf0() -> int:
+        r"""Ends what `block_dtmf` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf2(flags: str, via_branch: str, /) -> int:
+        r"""As `unblock_dtmf`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def unblock_media(flags: str, /) -> int:
+        r"""As `unblock_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def unblock_media0() -> int:
+        r"""Ends what `block_media` began; flag `all`: for all sides. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `unblock_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def unsilence_media(flags: str, /) -> int:
+        r"""As `unsilence_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def unsilence_media0() -> int:
+        r"""Ends what `silence_media` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unsilence_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `unsilence_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+rtpengine: _rtpengine
+
 class _rtpproxy:
     """`KSR.rtpproxy`"""
 

@@ -36,6 +36,7 @@ pub mod pv;
 pub mod registrar;
 pub(crate) mod relay;
 pub mod rr;
+pub mod rtpengine;
 pub mod rtpproxy;
 pub mod sanity;
 pub(crate) mod sdp;
@@ -97,6 +98,7 @@ const MODULES: &[(&str, Make)] = &[
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
+    ("rtpengine", make::<rtpengine::RtpEngine>),
     ("rtpproxy", make::<rtpproxy::RtpProxy>),
     ("sanity", make::<sanity::Sanity>),
     ("sdpops", make::<sdpops::SdpOps>),
