@@ -4,7 +4,8 @@ CARGO ?= cargo
 CONFIG ?= examples/kamailio.cfg
 BUILD_PACKAGES = gcc pkg-config python3 python3-dev
 FUZZ_PACKAGES = $(BUILD_PACKAGES) g++
-TEST_PACKAGES = $(FUZZ_PACKAGES) mypy sip-tester kamailio kamailio-python3-modules mariadb-server mariadb-client postgresql sqlite3
+TEST_PACKAGES = $(FUZZ_PACKAGES) mypy sip-tester kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-mysql-modules \
+	kamailio-postgres-modules mariadb-server mariadb-client postgresql sqlite3 python3-prometheus-client rtpengine-daemon
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 
 .PHONY: help run build test soak test-python test-freethreaded check lint generate fuzz bench conformance deps build-deps fuzz-deps test-deps

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use message::{Message, Method, print};
 use script::{
-    Awaiting, CallIdAct, RelayTo, RequestState, RouteContext, RouteKind, RunOutcome, Services, Transactions,
-    UacRequest, Vars,
+    Awaiting, CallIdAct, RelayTo, RequestState, RouteContext, RouteKind, RunOutcome, Services, Tell,
+    Transactions, UacRequest, Vars,
 };
-use transaction::{Counts, Hop, Input, Kind, NewBranch, NewTransaction, TransactionId, View};
+use transaction::{Counts, Hop, Input, Kind, TransactionId, View};
 
-use crate::receive::{print_shared, reply_hop};
+use crate::receive::reply_hop;
 use crate::relay::services;
 use crate::saved::{Saved, armed};
 use crate::{Proxy, resolve};
@@ -165,6 +165,13 @@ impl Transactions for Proxy {
             _ => self.transaction_reply(ctx, id, &request, code, reason),
         };
         ctx.replied = true;
+        if !ctx.watch.is_none() {
+            // Who hears of the reply sees the request as it is now.
+            if matches!(ctx.kind, RouteKind::Request | RouteKind::Event) {
+                self.save(ctx, id);
+            }
+            self.tell_refused(ctx, id, code);
+        }
         match ctx.kind {
             RouteKind::Failure | RouteKind::BranchFailure => ctx.decision.reply = Some(reply),
             _ => {
@@ -220,62 +227,11 @@ impl Transactions for Proxy {
     }
 
     fn uac_send(&self, ctx: &mut RouteContext<'_>, request: &UacRequest<'_>) -> i64 {
-        let next = if request.next_hop.is_empty() { request.ruri } else { request.next_hop };
-        let Some(mut hop) = resolve::resolve(ctx, next, None) else {
-            ctx.error = Some((478, "Unresolvable destination"));
-            return -1;
-        };
-        if !request.socket.is_empty()
-            && let Some(socket) = self.socket_named(request.socket)
-        {
-            hop.socket = socket;
-        }
-        let Some((parsed, _)) = self.write_uac(ctx, request, hop, b"z9hG4bK-local") else { return -1 };
-        let cseq = match parsed.cseq() {
-            Ok(c) => c.number,
-            Err(_) => return -1,
-        };
-        let parsed = Arc::new(parsed);
-        let new = NewTransaction {
-            request: parsed.clone(),
-            reply_to: hop,
-            timing: self.settings.timing,
-            options: self.settings.options,
-            script: None,
-            local: true,
-            trying: None,
-        };
-        let mut actions = Vec::new();
-        let created = self
-            .shards
-            .of_request(parsed.call_id(), cseq, |shard| shard.create(new, ctx.now.mono, &mut actions));
-        self.perform(&services(ctx), ctx.now, actions);
-        let Ok(id) = created else { return -1 };
-        let mut branch = Vec::new();
-        id.write_branch(0, &mut branch);
-        let bytes = {
-            let mut via = Vec::new();
-            self.write_via(ctx, hop, &mut via);
-            via.extend_from_slice(&branch);
-            let mut edits = message::Edits::new();
-            if let Some(h) = parsed.header(message::HeaderName::Via) {
-                edits.remove(h.row.0, h.row.1);
-            }
-            print_shared(|out| {
-                print::request(
-                    &parsed,
-                    &edits,
-                    &print::Forward { uri: None, via: Some(&via), via_stamp: None },
-                    out,
-                )
-            })
-        };
-        let branches = vec![NewBranch { number: 0, bytes, hop, uri: request.ruri.into(), script: None }];
-        let input = Input::Relay { branches, armed: Default::default() };
-        match self.step(&services(ctx), ctx.now, id, input) {
-            Ok(()) => 1,
-            Err(_) => -1,
-        }
+        self.send_local(ctx, request, None)
+    }
+
+    fn send_request(&self, ctx: &mut RouteContext<'_>, request: &UacRequest<'_>, tell: Tell) -> i64 {
+        self.send_local(ctx, request, Some(tell))
     }
 
     fn replicate(&self, ctx: &mut RouteContext<'_>, uri: &[u8]) -> i64 {
@@ -332,7 +288,7 @@ impl Transactions for Proxy {
             s.record_route = inner.record_route.clone();
         });
         let mut decision = std::mem::take(&mut inner.decision);
-        decision.armed = armed(&inner.armed);
+        decision.armed = armed(&inner);
         match self.step(&services(ctx), ctx.now, id, Input::Routed(decision)) {
             Ok(()) => 1,
             Err(_) => -1,
@@ -388,7 +344,7 @@ impl Transactions for Proxy {
         if matches!(ctx.kind, RouteKind::Failure | RouteKind::BranchFailure | RouteKind::OnReply) {
             return;
         }
-        let (timing, options, routes) = (ctx.timing, ctx.options, ctx.armed);
+        let (timing, options, routes, told) = (ctx.timing, ctx.options, ctx.armed, armed(ctx));
         let script = self.shards.of_id(id, |shard| {
             if let Some(t) = timing {
                 shard.set_timing(id, t);
@@ -396,7 +352,7 @@ impl Transactions for Proxy {
             if let Some(o) = options {
                 shard.set_options(id, o);
             }
-            shard.set_armed(id, armed(&routes));
+            shard.set_armed(id, told);
             shard.view(id).and_then(|v| v.script().cloned())
         });
         if let Some(saved) = Saved::from_any(&script) {
@@ -428,65 +384,5 @@ impl Transactions for Proxy {
     fn request(&self, ctx: &RouteContext<'_>) -> Option<Arc<Message>> {
         let id = ctx.transaction?;
         self.shards.of_id(id, |shard| shard.view(id).map(|v| v.request().clone()))
-    }
-}
-
-impl Proxy {
-    fn socket_named(&self, text: &[u8]) -> Option<transaction::SocketId> {
-        let text = std::str::from_utf8(text).ok()?;
-        let i = self.core.listeners.iter().position(|l| {
-            l.name.as_deref() == Some(text) || format!("{}:{}", l.transport.lower(), l.address) == text
-        })?;
-        Some(transaction::SocketId(i as u16))
-    }
-
-    /// Prints and parses a request of our own. From, To, Call-ID, CSeq and Max-Forwards are added where `rows` lacks them.
-    fn write_uac(
-        &self,
-        ctx: &RouteContext<'_>,
-        r: &UacRequest<'_>,
-        hop: Hop,
-        branch: &[u8],
-    ) -> Option<(Message, Vec<u8>)> {
-        let has = |name: &str| {
-            r.rows.split(|b| *b == b'\n').any(|row| {
-                row.len() > name.len()
-                    && row[..name.len()].eq_ignore_ascii_case(name.as_bytes())
-                    && row[name.len()] == b':'
-            })
-        };
-        let mut out = Vec::with_capacity(512 + r.rows.len() + r.body.len());
-        out.extend_from_slice(r.method);
-        out.push(b' ');
-        out.extend_from_slice(r.ruri);
-        out.extend_from_slice(b" SIP/2.0\r\nVia: ");
-        self.write_via(ctx, hop, &mut out);
-        out.extend_from_slice(branch);
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(r.rows);
-        if !r.rows.is_empty() && !r.rows.ends_with(b"\n") {
-            out.extend_from_slice(b"\r\n");
-        }
-        let n = ctx.now.unix_micros ^ self.core.config.seed;
-        if !has("Call-ID") {
-            out.extend_from_slice(format!("Call-ID: {n:016x}-{}\r\n", self.core.config.pid).as_bytes());
-        }
-        if !has("CSeq") {
-            out.extend_from_slice(b"CSeq: 10 ");
-            out.extend_from_slice(r.method);
-            out.extend_from_slice(b"\r\n");
-        }
-        if !has("Max-Forwards") {
-            out.extend_from_slice(b"Max-Forwards: 70\r\n");
-        }
-        if !has("User-Agent") {
-            out.extend_from_slice(&self.core.config.user_agent_header);
-            out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", r.body.len()).as_bytes());
-        out.extend_from_slice(r.body);
-        let message = Message::parse(&out).ok()?;
-        message.validate().ok()?;
-        Some((message, out))
     }
 }

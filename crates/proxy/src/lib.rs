@@ -11,6 +11,8 @@ mod branch;
 mod calls;
 mod counters;
 mod forward;
+mod hooks;
+mod local;
 mod loops;
 mod receive;
 mod relay;
@@ -20,8 +22,8 @@ mod saved;
 mod shards;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use script::{CallbackId, Core, Listener};
 use transaction::{Options, Timing};
@@ -92,6 +94,8 @@ pub struct Proxy {
     settings: Settings,
     shards: Arc<Shards>,
     counters: Counters,
+    /// Requests of our own so far.
+    local_requests: AtomicU64,
     /// `SIP/2.0/UDP host[:port];branch=` by listener: what our Via starts with.
     via: Vec<Vec<u8>>,
     /// `server_header` with CRLF, empty when `server_signature` is off.
@@ -118,6 +122,7 @@ impl Proxy {
             settings,
             shards,
             counters,
+            local_requests: AtomicU64::new(0),
             via,
             server_row,
         };

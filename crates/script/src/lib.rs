@@ -12,10 +12,14 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod engine;
+pub mod exchange;
 pub mod function;
+pub mod hooks;
 mod ip_text;
+pub mod levels;
 pub mod listener;
 pub mod module;
+pub mod names;
 pub mod outbox;
 pub mod parked;
 pub mod printers;
@@ -24,6 +28,7 @@ pub mod record_route;
 pub mod regexp;
 pub mod registry;
 pub mod rpc;
+mod stand_in;
 pub mod statistics;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -31,7 +36,7 @@ pub mod transactions;
 pub mod value;
 pub mod vars;
 
-pub use config::CoreConfig;
+pub use config::{Alias, CoreConfig};
 pub use context::{
     ArmedRoutes, Branch, Inbound, RouteContext, SendFlags, Services, Slots, Unwind, WorkerState,
 };
@@ -40,8 +45,10 @@ pub use engine::{
     ScriptEngine, ScriptError, ScriptWorker,
 };
 pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
-pub use listener::Listener;
-pub use module::{Core, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
+pub use hooks::{DialogMoment, Interest, Kept, Moment};
+pub use levels::Levels;
+pub use listener::{Listener, LocalHosts};
+pub use module::{Core, LocalEnd, ModParam, Module, ParamType, ParamValue, RuntimeParam, Setup, SetupError};
 pub use outbox::Outbox;
 pub use parked::Parked;
 pub use pv::transformations;
@@ -51,6 +58,6 @@ pub use registry::Registry;
 pub use rpc::{RpcCommand, RpcError};
 pub use script_macros::{ModParams, ksr_module};
 pub use statistics::{Statistic, Statistics};
-pub use transactions::{CallIdAct, RelayTo, RequestState, Transactions, UacRequest};
+pub use transactions::{CallIdAct, RelayTo, RequestState, Tell, Transactions, UacRequest};
 pub use value::Value;
 pub use vars::Vars;

@@ -36,6 +36,15 @@ pub struct UacRequest<'a> {
     pub body: &'a [u8],
 }
 
+/// Whom to tell how a request of our own ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tell {
+    /// Name of the module whose [`local_reply`](crate::Module::local_reply) is called.
+    pub module: &'static str,
+    /// What it is to be told to know the request by.
+    pub token: u64,
+}
+
 /// The transaction layer. Returns are Kamailio's ints.
 pub trait Transactions: Send + Sync {
     /// A reply without a transaction. Returns 1, or -1 when it could not be made. Silent for ACK.
@@ -72,6 +81,13 @@ pub trait Transactions: Send + Sync {
     fn cancel_branches(&self, ctx: &mut RouteContext<'_>, which: &[u8]) -> i64;
     /// `t_uac_send`.
     fn uac_send(&self, ctx: &mut RouteContext<'_>, request: &UacRequest<'_>) -> i64;
+    /// As [`uac_send`](Transactions::uac_send), and a module is told how it ended. `ctx` may be a [stand-in](RouteContext::stand_in); its
+    /// `timing`, if set, holds for the transaction. 1: sent, and the module will be told. Otherwise (-1) it will not: the next hop cannot be
+    /// resolved, the request is no request, or there are as many transactions as there may be.
+    fn send_request(&self, ctx: &mut RouteContext<'_>, request: &UacRequest<'_>, tell: Tell) -> i64 {
+        let _ = (ctx, request, tell);
+        -1
+    }
     /// `t_replicate`: relay a copy whose replies are not forwarded.
     fn replicate(&self, ctx: &mut RouteContext<'_>, uri: &[u8]) -> i64;
     /// `t_suspend`: 1, and `$T(id_index)`/`$T(id_label)` name it.

@@ -250,6 +250,10 @@ pub struct RunArgs {
     /// Control socket, instead of /run/trunkline/trunkline.sock.
     #[arg(long = "ctl", value_name = "PATH", env = "TRUNKLINE_CTL")]
     pub ctl: Option<PathBuf>,
+    /// Answer HTTP here: `POST /rpc`, `GET /metrics`, `GET /health`. A port is one of 127.0.0.1; whoever reaches the address may do
+    /// anything `trunkline ctl` can.
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
+    pub admin: Option<String>,
     /// Log level: -1 errors, 0 warnings, 1 notices, 2 infos, 3 everything; instead of `debug`.
     #[arg(long, value_name = "LEVEL", allow_hyphen_values = true)]
     pub debug: Option<i32>,

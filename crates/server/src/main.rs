@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod ask;
 mod assemble;
 mod banner;
 mod busy;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{
     Receiver as ChannelReceiver, RecvTimeoutError, Sender as ChannelSender, SyncSender, TryRecvError,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use message::Transport;
@@ -73,6 +73,8 @@ pub struct Shared {
     pub carriers: Mutex<Vec<Arc<Station>>>,
     /// Datagrams of stuck workers.
     pub orphans: Orphans,
+    /// Whether the modules' first events have been told: no message is read before.
+    pub begun: (Mutex<bool>, Condvar),
     /// Set once: read no more.
     pub closing: AtomicBool,
     /// The timer's sleep, and the time until which it lasts.
@@ -90,8 +92,18 @@ pub struct Shared {
 }
 
 impl Shared {
+    fn wait_until_begun(&self) {
+        let (begun, told) = &self.begun;
+        let begun = begun.lock().unwrap_or_else(|e| e.into_inner());
+        drop(told.wait_while(begun, |begun| !*begun));
+    }
+    fn begin(&self) {
+        let (begun, told) = &self.begun;
+        *begun.lock().unwrap_or_else(|e| e.into_inner()) = true;
+        told.notify_all();
+    }
     /// Wakes the timer when something is due before it would wake by itself.
-    fn wake_timer(&self) {
+    pub(crate) fn wake_timer(&self) {
         if self.proxy.soonest().0 < self.timer_sleeps_until.load(Ordering::Relaxed) {
             self.timer.rouse();
         }
@@ -199,6 +211,7 @@ pub fn run_udp(
     drop(ready);
     let Some(socket) = shared.sockets.get(usize::from(me.socket.0)).cloned() else { return };
     let Some(gate) = shared.gates.get(usize::from(me.socket.0)) else { return };
+    shared.wait_until_begun();
     let mut receiver = Receiver::new(BATCH);
     let mut out = Out::new();
     loop {
@@ -287,6 +300,9 @@ pub fn run_timer(
     let Some(side) = Side::new(shared, station, engine, TIMER_RANK, index, &ready) else { return };
     drop(ready);
     let mut out = Out::new();
+    side.tell_modules(clock::now());
+    out.flush(shared, &station.outbox);
+    shared.begin();
     let mut second = 0;
     let mut grace = Duration::ZERO;
     // Not oftener than every tick, then as long as nothing is due.
@@ -316,11 +332,7 @@ pub fn run_timer(
         if now.mono.as_millis() / 1000 != second {
             second = now.mono.as_millis() / 1000;
             shared.watch.rouse();
-            for module in shared.core.registry.modules() {
-                side.guarded(None, || module.tick(&shared.core, now));
-                side.guarded(None, || module.events(&side.services(), now));
-            }
-            side.engine.release();
+            side.tick(now);
             out.flush(shared, &station.outbox);
         }
         station.step();
@@ -528,6 +540,23 @@ impl<'a> Side<'a> {
         out.flush(self.shared, &self.station.outbox);
         // Who asked may have given up waiting.
         let _ = order.tell.send(result);
+    }
+
+    /// Every second.
+    fn tick(&self, now: Now) {
+        for module in self.shared.core.registry.modules() {
+            self.guarded(None, || module.tick(&self.shared.core, now));
+            self.guarded(None, || module.events(&self.services(), now));
+        }
+        self.engine.release();
+    }
+
+    /// What modules have to tell the script before the first message.
+    fn tell_modules(&self, now: Now) {
+        for module in self.shared.core.registry.modules() {
+            self.guarded(None, || module.events(&self.services(), now));
+        }
+        self.engine.release();
     }
 
     /// A defect in this server must cost one message, not the calls of everybody.

@@ -5,6 +5,7 @@
 //! keeps tables in the process. [`schema`] knows Kamailio's tables. The `battery` module (feature `testing`) is what every backend has to pass.
 #![forbid(unsafe_code)]
 
+pub mod journal;
 mod memory;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -22,14 +23,17 @@ mod text;
 mod time;
 #[cfg_attr(not(all(feature = "mysql", feature = "postgres")), allow(dead_code))]
 mod url;
+mod worker;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod battery;
 
+pub use journal::Journal;
 pub use memory::Memory;
 pub use open::{expect_threads, open, open_or_create, set_timeouts, substitute};
 pub use schema::{VersionError, check_version};
 pub use url::without_password;
+pub use worker::Worker;
 
 /// A Unix time as people read it, in local time: `2030-05-28 21:32:15`.
 pub fn local_time(unix: i64) -> String {

@@ -10,6 +10,7 @@ mod lookup;
 mod registered;
 mod reply;
 mod request;
+mod runtime;
 mod save;
 mod settings;
 #[cfg(test)]
@@ -300,6 +301,9 @@ impl Module for Registrar {
     fn pseudo_variables(&self) -> &'static [PseudoVariable] {
         const ROWS: &[PseudoVariable] = &[ulc::ULC];
         ROWS
+    }
+    fn runtime_params(&self) -> &'static [script::RuntimeParam] {
+        runtime::PARAMS
     }
     fn params(&self) -> &'static [ModParam] {
         Settings::PARAMS

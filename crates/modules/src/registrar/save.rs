@@ -10,6 +10,7 @@ use transaction::SocketId;
 use super::reply::{Gruu, Prepared, host_of, write_number, write_row};
 use super::request::{Contacts, Problem, Wanted, allowed, has_option, method_bits, path};
 use super::{Registrar, save_flags};
+use crate::nathelper;
 use crate::usrloc::contact::Attributes;
 use crate::usrloc::{ContactInfo, Domain, Entry, Record, SaveError, Sequence, parse_socket, unix};
 
@@ -155,7 +156,13 @@ impl Registrar {
         domain: &Domain,
         scratch: &mut Scratch,
     ) -> Result<i64, Problem> {
-        let contacts = Contacts::read(message)?;
+        let mut contacts = Contacts::read(message)?;
+        if let Contacts::List(list) = &mut contacts {
+            // What nathelper wrote into the Contact is what is bound.
+            for wanted in list {
+                wanted.uri = nathelper::contact::rewritten(ctx, wanted.uri).unwrap_or(wanted.uri);
+            }
+        }
         self.check_extensions(message, &contacts, extensions)?;
         let cseq = message.cseq().map_err(|_| Problem::CSEQ_HEADER)?.number;
         let (received, nat) = self.received(ctx, &extensions.path);

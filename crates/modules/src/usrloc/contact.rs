@@ -4,6 +4,7 @@
 //! when it fits. User agents repeat, so their text is shared ([`Agents`]). A record id is a number until somebody wants to see it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use script::vars::VarValue;
@@ -222,6 +223,18 @@ pub struct Contact {
     pub reg_id: u32,
     /// TCP connection, -1 none.
     pub connection: i32,
+    /// Unix time of the last sign of life, see [`Contact::keep_alive`].
+    last_keepalive: SignOfLife,
+}
+
+/// Written by replies to keep-alives, which only read the table.
+#[derive(Debug, Default)]
+struct SignOfLife(AtomicU32);
+
+impl Clone for SignOfLife {
+    fn clone(&self) -> SignOfLife {
+        SignOfLife(AtomicU32::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 const NO_SOCKET: u16 = u16::MAX;
@@ -257,6 +270,7 @@ impl Contact {
             methods: info.methods,
             reg_id: info.reg_id,
             connection: info.connection,
+            last_keepalive: SignOfLife(AtomicU32::new(info.modified)),
         };
         contact.update(info, agents)?;
         Ok(contact)
@@ -285,6 +299,7 @@ impl Contact {
         self.cflags = info.cflags;
         self.methods = info.methods;
         self.connection = info.connection;
+        self.keep_alive(info.modified);
         Ok(())
     }
 
@@ -384,6 +399,14 @@ impl Contact {
     /// Sets the attributes of `xavp_contact`.
     pub fn set_attributes(&mut self, attributes: Attributes) {
         self.attributes = (!attributes.is_empty()).then(|| Box::new(attributes));
+    }
+    /// Unix time of the last REGISTER or answer to a keep-alive.
+    pub fn last_keepalive(&self) -> u32 {
+        self.last_keepalive.0.load(Ordering::Relaxed)
+    }
+    /// The contact has shown that it is there.
+    pub fn keep_alive(&self, now: u32) {
+        self.last_keepalive.0.store(now, Ordering::Relaxed);
     }
     /// Whether the binding has not ended.
     pub fn is_valid(&self, now: u32) -> bool {

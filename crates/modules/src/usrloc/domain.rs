@@ -318,6 +318,13 @@ impl Domain {
             shard.records.iter().for_each(|r| f(r));
         }
     }
+    /// Looks at every record of one shard.
+    pub fn for_each_in(&self, shard: usize, mut f: impl FnMut(&Record)) {
+        if let Some(shard) = self.shards.get(shard) {
+            let shard = shard.lock().unwrap_or_else(|e| e.into_inner());
+            shard.records.iter().for_each(|r| f(r));
+        }
+    }
     /// Most records in one shard, Kamailio's `Max-Slots`.
     pub fn longest_shard(&self) -> usize {
         self.shards

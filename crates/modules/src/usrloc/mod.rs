@@ -263,7 +263,7 @@ impl Module for Usrloc {
         Ok(())
     }
     /// What memory has and the database has not is written.
-    fn shutdown(&self, _: &Core, _: Now) {
+    fn stop(&self, _: &Core, _: Now) {
         let writer = self.writer.lock().unwrap_or_else(|e| e.into_inner()).take();
         let Some(Writer { tell, thread }) = writer else { return };
         drop(tell);

@@ -136,7 +136,7 @@ fn contact_json(contact: &Contact, usrloc: &Usrloc, core: &Core, now: u32) -> Js
         "Server-Id": core.config.server_id,
         "Tcpconn-Id": contact.connection,
         "Keepalive": 0,
-        "Last-Keepalive": contact.modified,
+        "Last-Keepalive": contact.last_keepalive(),
         "KA-Roundtrip": 0,
         "Last-Modified": contact.modified,
     }})

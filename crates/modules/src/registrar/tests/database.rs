@@ -95,7 +95,7 @@ impl Office {
         self.bench.core.registry.module().expect("loaded")
     }
     fn stop(&self) {
-        self.usrloc().shutdown(&self.bench.core, self.bench.now);
+        self.usrloc().stop(&self.bench.core, self.bench.now);
     }
 }
 
