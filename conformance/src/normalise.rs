@@ -37,6 +37,12 @@ fn line_of(line: &str, roles: &[(&str, &str)]) -> String {
     {
         line = replace_param(&line, "tag");
     }
+    if (lower.starts_with("www-authenticate:") || lower.starts_with("proxy-authenticate:"))
+        && let Some((before, rest)) = line.split_once("nonce=\"")
+        && let Some((_, after)) = rest.split_once('"')
+    {
+        line = format!("{before}nonce=\"<nonce>\"{after}");
+    }
     if lower.starts_with("contact:") {
         line = replace_param_all(&replace_param_all(&line, "expires"), "temp-gruu");
     }
@@ -45,7 +51,9 @@ fn line_of(line: &str, roles: &[(&str, &str)]) -> String {
     }
     for (address, role) in roles {
         line = line.replace(address, role);
-        if let Some((_, port)) = address.rsplit_once(':') {
+        if let Some((ip, port)) = address.rsplit_once(':') {
+            // set_contact_alias
+            line = line.replace(&format!("{ip}~{port}"), &format!("{ip}~{role}"));
             line = line.replace(&format!("rport={port}"), &format!("rport={role}"));
             // The agent's port at an address that is not its own.
             line = line.replace(&format!(":{port}"), &format!(":{role}"));

@@ -395,6 +395,32 @@ class _acc:
 
 acc: _acc
 
+class _alias_db:
+    """`KSR.alias_db`"""
+
+    @staticmethod
+    def find(stable: str, input: str, output: str, /) -> int:
+        r"""Writes what a URI is an alias of to a variable; the request stays. Returns 1, or -1 as `lookup`."""
+        ...
+
+    @staticmethod
+    def find_ex(stable: str, input: str, output: str, sflags: str, /) -> int:
+        r"""As `find`, with the flags of `lookup_ex`."""
+        ...
+
+    @staticmethod
+    def lookup(stable: str, /) -> int:
+        r"""When the Request-URI is an alias in the table, the user's URI takes its place. Returns 1; -1 when it is none, or the database
+        does not answer."""
+        ...
+
+    @staticmethod
+    def lookup_ex(stable: str, sflags: str, /) -> int:
+        r"""As `lookup`. Flags: `d` without the domain, `u` with it, `r` from the user to the alias."""
+        ...
+
+alias_db: _alias_db
+
 class _app_python3:
     """`KSR.app_python3`"""
 
@@ -1051,6 +1077,53 @@ class _dialog:
         ...
 
 dialog: _dialog
+
+class _domain:
+    """`KSR.domain`"""
+
+    @staticmethod
+    def is_domain_local(domain: str, /) -> int:
+        r"""Whether this is a local domain, without case. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_from_local() -> int:
+        r"""Whether the host of From is a local domain. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_uri_host_local() -> int:
+        r"""Whether the host of the Request-URI is a local domain; in a branch route that of the branch. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def lookup_domain(domain: str, /) -> int:
+        r"""Whether this is a local domain; its id goes into `$avp(did)` and its attributes into AVPs of their names. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def lookup_domain_prefix(domain: str, prefix: str, /) -> int:
+        r"""As `lookup_domain`, with a text put before the names of the AVPs."""
+        ...
+
+domain: _domain
+
+class _group:
+    """`KSR.group`"""
+
+    @staticmethod
+    def get_user_group(uri: str, avp: str, /) -> int:
+        r"""Writes the ids of the groups whose patterns fit a URI to an AVP. `uri` as for `is_user_in`. Returns 1, or -1 when none fits."""
+        ...
+
+    @staticmethod
+    def is_user_in(uri: str, group: str, /) -> int:
+        r"""Whether the user of a URI is in a group. `uri` may also be `Request-URI`, `To`, `From` or `Credentials`.
+
+        Returns 1; -6 when the user is not in it, -1 when it is no URI or the database does not answer."""
+        ...
+
+group: _group
 
 class _hdr:
     """`KSR.hdr`"""
@@ -4074,6 +4147,38 @@ class _tmx:
         ...
 
 tmx: _tmx
+
+class _uri_db:
+    """`KSR.uri_db`"""
+
+    @staticmethod
+    def check_from() -> int:
+        r"""Whether the user of From is the one that authenticated, or with `use_uri_table` one that user may have.
+
+        Returns 1; -1 there is no user or the database does not answer, -2 nobody authenticated, -9 no such row, -10 another user."""
+        ...
+
+    @staticmethod
+    def check_to() -> int:
+        r"""As `check_from`, for To."""
+        ...
+
+    @staticmethod
+    def check_uri(uri: str, /) -> int:
+        r"""As `check_from`, for this URI."""
+        ...
+
+    @staticmethod
+    def check_uri_realm(uri: str, username: str, realm: str, /) -> int:
+        r"""As `check_uri`, for this user and realm instead of those that authenticated."""
+        ...
+
+    @staticmethod
+    def does_uri_exist() -> int:
+        r"""Whether the user of the Request-URI is in the table. Returns 1; -5 when it is not, -1 when the database does not answer."""
+        ...
+
+uri_db: _uri_db
 
 class _x:
     """`KSR.x`"""

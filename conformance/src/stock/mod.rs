@@ -40,14 +40,18 @@ impl Deployment {
                 panic!("{EXAMPLE}/{file}: {e}: install kamailio and kamailio-python3-modules")
             });
         }
+        // The configuration itself loads MySQL's.
+        let driver = match database.driver() {
+            "db_mysql" => String::new(),
+            other => format!("loadmodule \"{other}.so\""),
+        };
         let local = format!(
             "#!define WITH_CFGPYTHON3\n#!define DBURL \"{}\"\n#!subst \"!/usr/local/etc/kamailio/!{}/!g\"\n\
-             alias=\"{DOMAIN}\"\nloadmodule \"{}.so\"\n\
+             alias=\"{DOMAIN}\"\n{driver}\n\
              # Kamailio 5.6 leaves an exception pending where a script has no onsend route.\n\
              kemi.onsend_route_callback=\"none\"\n",
             database.url(),
             folder.display(),
-            database.driver(),
         );
         std::fs::write(folder.join("kamailio-local.cfg"), local).expect("kamailio-local.cfg");
         for user in ["alice", "bob", "carol"] {

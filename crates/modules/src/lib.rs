@@ -16,6 +16,7 @@ pub mod corex;
 pub mod counters;
 pub mod ctl;
 mod database;
+pub mod db_drivers;
 pub mod debugger;
 pub mod dialog;
 pub mod domain;
@@ -73,6 +74,10 @@ const MODULES: &[(&str, Make)] = &[
     ("corex", make::<corex::Corex>),
     ("counters", make::<counters::Counters>),
     ("ctl", make::<ctl::Ctl>),
+    ("db_mysql", make::<db_drivers::DbMysql>),
+    ("db_postgres", make::<db_drivers::DbPostgres>),
+    ("db_sqlite", make::<db_drivers::DbSqlite>),
+    ("db_text", make::<db_drivers::DbText>),
     ("debugger", make::<debugger::Debugger>),
     ("dialog", make::<dialog::DialogModule>),
     ("domain", make::<domain::Domain>),

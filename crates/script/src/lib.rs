@@ -36,7 +36,7 @@ pub mod transactions;
 pub mod value;
 pub mod vars;
 
-pub use config::CoreConfig;
+pub use config::{Alias, CoreConfig};
 pub use context::{
     ArmedRoutes, Branch, Inbound, RouteContext, SendFlags, Services, Slots, Unwind, WorkerState,
 };

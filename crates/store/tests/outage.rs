@@ -4,6 +4,7 @@ mod common;
 
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use store::{Condition, Database, Error, Query, Value, battery, open};
 use tracing::{Event, Metadata, Subscriber, field, span};
@@ -79,7 +80,7 @@ fn outage(kind: &str, db: &dyn Database, lines: &Lines) {
         // The back-off ends, and the next call finds it.
         while let Err(e) = count(db) {
             assert!(matches!(e, Error::Unavailable(_)), "{e}");
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(2));
         }
         assert_eq!(together(db).expect("all read"), vec![written as usize; 6], "nothing is lost or doubled");
         // Broken behind our back while idle: reads and keyed replaces do not notice.

@@ -213,10 +213,11 @@ impl DialogModule {
             }
             self.next_look(&facts)
         };
-        self.counters.active(1);
         self.table.schedule(dialog, due);
         self.changed(dialog);
+        // As in Kamailio, who hears of it is not counted yet, nor any more when it ends.
         self.happened(ctx, DialogMoment::Confirmed, Some("dialog:start"));
+        self.counters.active(1);
     }
 
     fn callee_socket(&self, ctx: &RouteContext<'_>) -> Option<transaction::SocketId> {
@@ -228,11 +229,10 @@ impl DialogModule {
     }
 
     fn failed(&self, ctx: &mut RouteContext<'_>, dialog: &Arc<Dialog>) {
-        if !self.end(dialog, unix(ctx), State::Answered) {
-            return;
-        }
-        self.counters.failed();
+        let Some(before) = self.end(dialog, unix(ctx), State::Answered) else { return };
         self.happened(ctx, DialogMoment::Failed, Some("dialog:failed"));
+        self.counters.failed();
+        self.counters.left(before);
     }
 
     /// The INVITE's transaction is gone; without a final reply its dialog never began.
@@ -250,21 +250,21 @@ impl DialogModule {
         let Some(dialog) = self.initial(ctx).filter(|d| d.facts().state == State::Unconfirmed) else {
             return;
         };
-        self.end(&dialog, unix(ctx), State::Answered);
+        if let Some(before) = self.end(&dialog, unix(ctx), State::Answered) {
+            self.counters.left(before);
+        }
         self.table.remove(&dialog);
     }
 
-    /// Ends a dialog that has not come as far as `before`; whether it was not ended already.
-    pub(super) fn end(&self, dialog: &Arc<Dialog>, now: i64, before: State) -> bool {
+    /// Ends a dialog that has not come as far as `limit`: the state it was in, for [`Counters::left`](super::Counters::left) when everybody has
+    /// heard of it.
+    pub(super) fn end(&self, dialog: &Arc<Dialog>, now: i64, limit: State) -> Option<State> {
+        let before;
         {
             let mut facts = dialog.facts();
-            if facts.state >= before {
-                return false;
-            }
-            match facts.state {
-                State::Early => self.counters.early(-1),
-                State::Answered | State::Confirmed => self.counters.active(-1),
-                State::Unconfirmed | State::Ended => {}
+            before = facts.state;
+            if before >= limit {
+                return None;
             }
             facts.state = State::Ended;
             facts.ended = now;
@@ -273,7 +273,7 @@ impl DialogModule {
         }
         self.table.schedule(dialog, now + LINGER.min(i64::from(self.settings.end_timeout)));
         self.changed(dialog);
-        true
+        Some(before)
     }
 
     // Requests within.
@@ -337,8 +337,11 @@ impl DialogModule {
         match method {
             Method::Bye => {
                 let confirmed = dialog.facts().started != 0;
-                if self.end(dialog, now, State::Ended) && confirmed {
-                    self.happened(ctx, DialogMoment::Ended, Some("dialog:end"));
+                if let Some(before) = self.end(dialog, now, State::Ended) {
+                    if confirmed {
+                        self.happened(ctx, DialogMoment::Ended, Some("dialog:end"));
+                    }
+                    self.counters.left(before);
                 }
             }
             Method::Ack => {

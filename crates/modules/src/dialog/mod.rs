@@ -94,6 +94,14 @@ impl Counters {
     fn early(&self, n: i64) {
         self.early.fetch_add(n, Ordering::Relaxed);
     }
+    /// A dialog ended that was in this state.
+    fn left(&self, state: State) {
+        match state {
+            State::Early => self.early(-1),
+            State::Answered | State::Confirmed => self.active(-1),
+            State::Unconfirmed | State::Ended => {}
+        }
+    }
     fn processed(&self) {
         self.processed.fetch_add(1, Ordering::Relaxed);
     }
@@ -638,7 +646,9 @@ impl DialogModule {
 
     fn force_state(&self, dialog: &Arc<Dialog>, state: State, now: i64) {
         if state == State::Ended {
-            self.end(dialog, now, State::Ended);
+            if let Some(before) = self.end(dialog, now, State::Ended) {
+                self.counters.left(before);
+            }
             return;
         }
         let mut facts = dialog.facts();

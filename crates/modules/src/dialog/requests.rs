@@ -55,10 +55,11 @@ impl DialogModule {
             State::Answered | State::Confirmed => {}
         }
         let sent = self.send(ctx, dialog, side, b"BYE", rows, b"");
-        if sent && self.end(dialog, super::follow::unix(ctx), State::Ended) {
+        if sent && let Some(before) = self.end(dialog, super::follow::unix(ctx), State::Ended) {
             self.as_current(ctx, dialog, |module, ctx| {
                 module.happened(ctx, DialogMoment::Ended, Some("dialog:end"));
             });
+            self.counters.left(before);
         }
         sent
     }

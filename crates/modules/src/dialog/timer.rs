@@ -65,9 +65,10 @@ impl DialogModule {
                     return self.table.schedule(dialog, due);
                 }
                 // Its transaction was never heard of again.
-                if self.end(dialog, unix, State::Answered) {
-                    self.counters.failed();
+                if let Some(before) = self.end(dialog, unix, State::Answered) {
                     self.tell_expired(services, now, dialog, DialogMoment::Failed, Some("dialog:failed"));
+                    self.counters.failed();
+                    self.counters.left(before);
                 }
             }
             State::Answered
@@ -125,8 +126,9 @@ impl DialogModule {
         if properties & TIMEOUT_BYE != 0 {
             self.send(&mut ctx, dialog, Side::Both, b"BYE", b"", b"");
         }
-        if self.end(dialog, seconds(now), State::Ended) {
+        if let Some(before) = self.end(dialog, seconds(now), State::Ended) {
             self.happened(&mut ctx, DialogMoment::Expired, Some("dialog:end"));
+            self.counters.left(before);
         }
     }
 

@@ -278,7 +278,7 @@ fn seconds(bench: &mut Bench, count: u64) -> Vec<Vec<(String, String)>> {
 
 fn bind(bench: &Bench, user: &str, info: &ContactInfo<'_>) {
     let usrloc = bench.core.registry.module::<Usrloc>().expect("loaded");
-    let domain = usrloc.domains().open(b"location", &bench.core.statistics).expect("a table");
+    let domain = usrloc.domains().open(b"location", &bench.core.statistics, bench.now).expect("a table");
     let now = unix(bench.now);
     let info = ContactInfo { expires: now + 3600, modified: now, socket: Some(SocketId(0)), ..info.clone() };
     domain.change(user.as_bytes(), |e| e.insert(&info).map(drop)).expect("fits");
