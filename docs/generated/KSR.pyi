@@ -4592,7 +4592,8 @@ class _uri_db:
     def check_from() -> int:
         r"""Whether the user of From is the one that authenticated, or with `use_uri_table` one that user may have.
 
-        Returns 1; -1 there is no user or the database does not answer, -2 nobody authenticated, -9 no such row, -10 another user."""
+        Returns 1; -1 it is no URI or the database does not answer, -2 nobody authenticated, -4 it has no user, -9 no such row, -10
+        another user."""
         ...
 
     @staticmethod

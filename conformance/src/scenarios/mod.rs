@@ -1,6 +1,7 @@
 //! The scenarios: each plays its user agents against a server and says what they received and which callbacks must have run.
 
 mod addresses;
+mod authentication;
 mod calls;
 mod dialogs;
 mod forking;
@@ -80,6 +81,8 @@ pub const ALL: &[Scenario] = &[
     plain("register_received", registrations::register_received),
     plain("register_flags", registrations::register_flags),
     plain("register_methods", registrations::register_methods),
+    with("register_digest", &["WITH_AUTH"], authentication::register_digest),
+    with("message_digest", &["WITH_AUTH"], authentication::message_digest),
     plain("call", calls::call),
     plain("cancel_while_ringing", calls::cancel_while_ringing),
     plain("cancel_before_provisional", calls::cancel_before_provisional),
