@@ -239,7 +239,7 @@ impl Transactions for Proxy {
         let new = NewTransaction {
             request: parsed.clone(),
             reply_to: hop,
-            timing: self.settings.timing,
+            timing: self.core.config.timing.apply(self.settings.timing),
             options: self.settings.options,
             script: None,
             local: true,

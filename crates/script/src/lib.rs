@@ -28,6 +28,7 @@ pub mod rpc;
 pub mod statistics;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod timing;
 pub mod transactions;
 pub mod value;
 pub mod vars;
@@ -53,6 +54,7 @@ pub use registry::Registry;
 pub use rpc::{RpcCommand, RpcError};
 pub use script_macros::{ModParams, ksr_module};
 pub use statistics::{Statistic, Statistics};
+pub use timing::LiveTiming;
 pub use transactions::{CallIdAct, RelayTo, RequestState, Transactions, UacRequest};
 pub use value::Value;
 pub use vars::Vars;
