@@ -715,14 +715,14 @@ class _dispatcher:
 
     @staticmethod
     def ds_load_unset() -> int:
-        r"""The call no longer counts as load. Returns -1 when it did not."""
+        r"""The call no longer counts as load. Returns -1 when it did not; 0 for an INVITE that algorithm 10 chose no destination for."""
         ...
 
     @staticmethod
     def ds_load_update() -> int:
         r"""Keeps the load of algorithm 10 right: BYE and CANCEL end a call, a 2xx to the INVITE confirms it.
 
-        Returns 1; -1 when the call does not count; 0 for other messages."""
+        Returns 0, as Kamailio does."""
         ...
 
     @staticmethod
