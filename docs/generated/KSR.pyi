@@ -1040,12 +1040,13 @@ class _htable:
 
     @staticmethod
     def sht_setxi(htname: str, itname: str, itval: int, exval: int, /) -> int:
-        r"""Sets an item to an integer that lives `exval` seconds, as `sht_setxs`."""
+        r"""Sets an item to an integer that lives `exval` seconds, as `sht_setxs`. Returns 0, as Kamailio does; -1 when there is no such table or it
+        takes no more."""
         ...
 
     @staticmethod
     def sht_setxs(htname: str, itname: str, itval: str, exval: int, /) -> int:
-        r"""Sets an item to a text that lives `exval` seconds; 0 as the table says, also in a table without `autoexpire`."""
+        r"""Sets an item to a text that lives `exval` seconds; 0: as the table says. In a table without `autoexpire` it does not end."""
         ...
 
     @staticmethod

@@ -190,12 +190,13 @@ impl Table {
         match (self.definition.autoexpire, life) {
             (_, Life::Until(at)) => at,
             (0, _) => 0,
-            (auto, Life::Auto | Life::Seconds(0)) => now.saturating_add(auto),
+            (auto, Life::Auto) => now.saturating_add(auto),
             (_, Life::Seconds(n)) => now.saturating_add(n),
         }
     }
     /// Writes an item.
     pub fn set(&self, key: &[u8], value: Stored, life: Life, now: u32) -> Result<(), Refused> {
+        let life = if life == Life::Seconds(0) { Life::Auto } else { life };
         self.change(key, life, now, |_| Some(value)).map(drop)
     }
     /// Adds to an integer, which starts from `initval`. `None` when there is none, or text.
