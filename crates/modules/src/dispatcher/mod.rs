@@ -18,7 +18,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use message::{Method, Uri};
 use script::{
@@ -47,6 +47,8 @@ pub struct Dispatcher {
     database: Option<Arc<dyn Database>>,
     /// Held for the swap and for taking a reference only.
     sets: RwLock<Arc<Sets>>,
+    /// Held by operators who change rows, one at a time.
+    changing: Mutex<()>,
     calls: Calls,
     pings: Pings,
     hash_format: OnceLock<Option<Format>>,
@@ -133,6 +135,7 @@ impl Dispatcher {
     }
     /// Changes the rows of the list in use; what stays keeps its state. False when `f` says so or they make no sense.
     fn change_rows(&self, f: impl FnOnce(&mut Vec<Row>) -> bool) -> bool {
+        let _turn = self.changing.lock().unwrap_or_else(|e| e.into_inner());
         let old = self.sets();
         let mut rows = old.rows().to_vec();
         if !f(&mut rows) {

@@ -477,6 +477,28 @@ mod tests {
     }
 
     #[test]
+    fn many_count_at_once() {
+        let t = table("a=>autoexpire=3;initval=0");
+        std::thread::scope(|s| {
+            for _ in 0..4 {
+                s.spawn(|| {
+                    for n in 0..5000 {
+                        t.add(format!("k{}", n % 10).as_bytes(), 1, 100);
+                        t.sweep(100, 10, &mut |_| panic!("nothing ended"));
+                    }
+                });
+            }
+        });
+        let sum: i64 = (0..10)
+            .filter_map(|n| match t.get(format!("k{n}").as_bytes(), 100) {
+                Some(Stored::Int(n)) => Some(n),
+                _ => None,
+            })
+            .sum();
+        assert_eq!((sum, t.len()), (20_000, 10));
+    }
+
+    #[test]
     fn what_is_too_long_is_refused() {
         let t = table("a=>");
         let long = vec![b'x'; TEXT_LIMIT + 1];
