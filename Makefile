@@ -4,14 +4,15 @@ CARGO ?= cargo
 CONFIG ?= examples/kamailio.cfg
 BUILD_PACKAGES = gcc pkg-config python3 python3-dev
 FUZZ_PACKAGES = $(BUILD_PACKAGES) g++
-TEST_PACKAGES = $(FUZZ_PACKAGES) mypy sip-tester kamailio kamailio-python3-modules
+TEST_PACKAGES = $(FUZZ_PACKAGES) mypy sip-tester kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-mysql-modules \
+	kamailio-postgres-modules mariadb-server mariadb-client postgresql sqlite3 python3-prometheus-client rtpengine-daemon
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 
 .PHONY: help run build test soak test-python test-freethreaded check lint generate fuzz bench conformance deps build-deps fuzz-deps test-deps
 
 help:
 	@echo 'make run          build and start the server on udp:127.0.0.1:5060 (CONFIG=file for another configuration)'
-	@echo 'make test         all tests, with SIPp and the packaged Kamailio against the running server, and a minute of fuzzing'
+	@echo 'make test         all tests, with SIPp and the packaged Kamailio against the running server, real databases, and a minute of fuzzing'
 	@echo 'make soak         everything that ever stopped a server at once, for as long as asked (SECONDS=3600)'
 	@echo 'make test-python  the Python engine on another Python (PYTHON=/path/to/python)'
 	@echo 'make test-freethreaded  the same on a free-threaded Python 3.13, which is built first'
@@ -31,7 +32,7 @@ build: build-deps
 
 test: test-deps
 	$(CARGO) build --locked -p trunkline-server
-	$(CARGO) test --locked --workspace
+	.ci/databases $(CARGO) test --locked --workspace
 	@python=$$(.ci/newer-python) && if [ -n "$$python" ]; then CARGO='$(CARGO)' .ci/test-python "$$python" engine; fi
 	fuzz/run 60 message
 

@@ -5,7 +5,9 @@
 
 The load kit (sipgen, measure.py, kam.cfg, job_*.py, mk61.sh) is the project's; --kit or BENCH_KIT names its folder, default
 ../shared/bench beside the repository. Kamailio 6.1 runs in the chroot that mk61.sh makes, with its fast allocator (-x fm -X fm).
-Jobs: a OPTIONS answered by the script, b a call through a record-routing proxy, c REGISTER refresh among 100,000 AoRs.
+Jobs: a OPTIONS answered by the script, b a call through a record-routing proxy, c REGISTER refresh among 100,000 AoRs, d digest REGISTER
+against one password, d2 the same with the subscribers in SQLite, e a call between registered users through the packaged
+kamailio-basic-kemi deployment (kamailio's Debian package must be installed for its files), location and accounting without database.
 """
 import argparse
 import json
@@ -21,27 +23,68 @@ JOBS = {
     "a": ("A", "--job options --rate 10000 --repeat-rate 5 --seconds 1.5 --mem"),
     "b": ("B", "--job call --rate 1500 --window 16 --drain 6.5 --seconds 2 --repeat 3 --repeat-rate 3"),
     "c": ("C", "--job register --rate 5000 --fill 100000 --mem --repeat-rate 5 --seconds 1.5"),
+    "d": ("D", "--job regauth --rate 3000 --fill 20000 --users 20000 --repeat-rate 5 --seconds 1.5"),
+    "d2": ("D2", "--job regauth --rate 1000 --fill 20000 --users 20000 --repeat-rate 5 --seconds 1.5"),
+    "e": ("E", "--job call --rate 1000 --window 16 --warm 6 --drain 6.5 --users 1000 --seconds 1.5 --repeat-rate 3"),
 }
 QUICK = {
     "a": ("A", "--job options --rate 10000 --repeat 1 --repeat-rate 1 --seconds 1"),
     "b": ("B", "--job call --rate 1500 --window 16 --drain 6.5 --seconds 1 --repeat 1 --repeat-rate 1"),
     "c": ("C", "--job register --rate 5000 --fill 20000 --mem --repeat 1 --repeat-rate 1 --seconds 1"),
+    "d": ("D", "--job regauth --rate 3000 --fill 20000 --users 20000 --repeat 1 --repeat-rate 1 --seconds 1"),
+    "d2": ("D2", "--job regauth --rate 1000 --fill 20000 --users 20000 --repeat 1 --repeat-rate 1 --seconds 1"),
+    "e": ("E", "--job call --rate 1000 --window 16 --drain 6.5 --users 1000 --repeat 1 --repeat-rate 1 --seconds 1"),
 }
+# Callees of job e: registered with their passwords under a host name, as the script's NAT test would see a private address otherwise.
+CALLEES = [
+    "--prefill", "-j regauth -n 1000 -c 1000 -w 8 -d 30 -U x -H ua.bench",
+    "--gen-arg=-U", "--gen-arg=sip:u{u}@bench.test", "--gen-arg=-H", "--gen-arg=ua.bench",
+]
 GOAL = 0.60
+
+
+def prepare(args, job):
+    """What a job needs beside the servers: subscribers, the packaged configuration."""
+    env = dict(os.environ, BENCH_RUN=args.run)
+    if job in ("D2", "E"):
+        users = os.path.join(args.run, "users.sqlite")
+        subprocess.run([sys.executable, os.path.join(args.kit, "mkdb.py"), users, "20000"], check=True, stdout=subprocess.DEVNULL)
+    if job == "E":
+        env |= {"NO_USRLOCDB": "1", "NO_ACCDB": "1"}
+        subprocess.run(["bash", os.path.join(args.kit, "prep_e.sh")], check=True, env=env)
+
+
+def kamailio(args, subject, job):
+    kit = args.kit
+    if job == "E":
+        return f"{shlex.quote(os.path.join(kit, 'kam_e.sh'))} 61 {subject} 2 -x fm -X fm"
+    return f"{shlex.quote(os.path.join(kit, 'kam.sh'))} 61 {subject} {job} 2 -x fm -X fm"
 
 
 def trunkline(args, job):
     kit, letter = args.kit, job.lower()
+    if job == "E":
+        config = os.path.join(args.run, "e", "kamailio-basic-kemi.cfg")
+        return f"{shlex.quote(args.trunkline)} -DD -E -f {shlex.quote(config)} -A KIDS=2 -A WITH_CFGPYTHON3"
     script = os.path.join(kit, f"job_{letter}.py")
     return " ".join([
         shlex.quote(args.trunkline), "-DD -E -f", shlex.quote(os.path.join(kit, "kam.cfg")), f"-A JOB_{job} -A KIDS=2 -A WITH_KEMI",
         "-A", shlex.quote(f'KEMI_SCRIPT="{script}"'),
+        "-A", shlex.quote('DBURL="sqlite:///%s"' % os.path.join(args.run, "users.sqlite")),
         "-A", shlex.quote('CTLSOCK="unix:%s"' % os.path.join(args.run, "trunkline_ctl")),
     ])
 
 
+def know_callees(args, subject):
+    """Job e: tells the server the address of ua.bench."""
+    if subject == "trunkline":
+        return f"{shlex.quote(args.trunkline)} ctl --ctl {shlex.quote(os.path.join(args.run, 'trunkline.sock'))} dns.add_a ua.bench 3600 127.0.0.1 0"
+    root = os.environ.get("KAM61_ROOT", os.path.expanduser("~/.cache/trunkline-bench/kam61"))
+    return f"chroot {shlex.quote(root)} kamcmd dns.add_a ua.bench 3600 127.0.0.1 0"
+
+
 def measure(args, label, start, options, out):
-    command = [sys.executable, os.path.join(args.kit, "measure.py"), "--start", start, "--label", label, "--json", out, *options.split()]
+    command = [sys.executable, os.path.join(args.kit, "measure.py"), "--start", start, "--label", label, "--json", out, *options]
     print(f"\n== {label}", flush=True)
     env = dict(os.environ, BENCH_RUN=args.run, TRUNKLINE_CTL=os.path.join(args.run, "trunkline.sock"))
     subprocess.run(command, check=True, env=env)
@@ -65,12 +108,13 @@ def main():
     out = args.out or tempfile.mktemp(suffix=".jsonl", prefix="trunkline-bench-")
     if os.path.exists(out):
         os.unlink(out)
-    kam = shlex.quote(os.path.join(args.kit, "kam.sh"))
     for name in args.jobs.split(","):
         job, options = (QUICK if args.quick else JOBS)[name]
+        prepare(args, job)
         for subject in args.subjects.split(","):
-            start = trunkline(args, job) if subject == "trunkline" else f"{kam} 61 {subject} {job} 2 -x fm -X fm"
-            measure(args, f"{name} {subject}", start, options, out)
+            start = trunkline(args, job) if subject == "trunkline" else kamailio(args, subject, job)
+            extra = CALLEES + ["--after-start", know_callees(args, subject)] if job == "E" else []
+            measure(args, f"{name} {subject}", start, options.split() + extra, out)
     report(out)
 
 
@@ -80,7 +124,7 @@ def report(path):
         o = json.loads(line)
         rows.setdefault(o["label"], {})[o["mode"].split()[0]] = o
     print("\njob  mode        trunkline        Kamailio Python     ratio   Kamailio native     ratio   p99 us (t/py/nat)")
-    for job in "abc":
+    for job in JOBS:
         t, k, n = (rows.get(f"{job} {s}", {}) for s in ("trunkline", "kemi", "native"))
         for mode, title in (("closed", "saturated"), ("open", "fixed")):
             if not all(mode in x for x in (t, k, n)):

@@ -4,8 +4,10 @@
 //! and why. Every scenario also checks, by [`subject::Subject::ran`], that the script's callbacks ran exactly as often as its messages demand.
 
 pub mod differences;
+pub mod digest;
 pub mod normalise;
 pub mod peer;
 pub mod scenarios;
 pub mod sipp;
+pub mod stock;
 pub mod subject;

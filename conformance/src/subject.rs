@@ -134,6 +134,12 @@ impl Subject {
         panic!("{:?} did not answer\n{}", self.kind, self.log());
     }
 
+    /// Ends it at once, as a crash would.
+    pub fn crash(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// What it logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()

@@ -374,6 +374,53 @@ def warn(text: str, /) -> int:
     r"""Writes a text to the log at level warning."""
     ...
 
+class _acc:
+    """`KSR.acc`"""
+
+    @staticmethod
+    def acc_db_request(comment: str, dbtable: str, /) -> int:
+        r"""Writes the request with a comment to a table of the database. Returns 1 when it is on its way; -1 without `db_url`, or when
+        there is no room for the row."""
+        ...
+
+    @staticmethod
+    def acc_log_request(comment: str, /) -> int:
+        r"""Logs the request with a comment: a code and a reason (`404 Not here`), or any text. Returns 1."""
+        ...
+
+    @staticmethod
+    def acc_request(comment: str, dbtable: str, /) -> int:
+        r"""Both `acc_log_request` and, when there is a database, `acc_db_request`. Returns 1, or -1 when there is no room for the row."""
+        ...
+
+acc: _acc
+
+class _alias_db:
+    """`KSR.alias_db`"""
+
+    @staticmethod
+    def find(stable: str, input: str, output: str, /) -> int:
+        r"""Writes what a URI is an alias of to a variable; the request stays. Returns 1, or -1 as `lookup`."""
+        ...
+
+    @staticmethod
+    def find_ex(stable: str, input: str, output: str, sflags: str, /) -> int:
+        r"""As `find`, with the flags of `lookup_ex`."""
+        ...
+
+    @staticmethod
+    def lookup(stable: str, /) -> int:
+        r"""When the Request-URI is an alias in the table, the user's URI takes its place. Returns 1; -1 when it is none, or the database
+        does not answer."""
+        ...
+
+    @staticmethod
+    def lookup_ex(stable: str, sflags: str, /) -> int:
+        r"""As `lookup`. Flags: `d` without the domain, `u` with it, `r` from the user to the alias."""
+        ...
+
+alias_db: _alias_db
+
 class _app_python3:
     """`KSR.app_python3`"""
 
@@ -417,6 +464,133 @@ class _app_python3s:
         ...
 
 app_python3s: _app_python3s
+
+class _auth:
+    """`KSR.auth`"""
+
+    @staticmethod
+    def auth_algorithm(algorithm: str, /) -> int:
+        r"""Hash function for the challenges and checks of this message instead of parameter `algorithm`. Returns -1 for an unknown one."""
+        ...
+
+    @staticmethod
+    def auth_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers REGISTER with 401, other requests with 407, and a challenge for the realm.
+
+        Flags: 1 `qop="auth"`, 2 `qop="auth-int"`, 4 no 500 when it cannot be made, 16 `stale=true`. A challenge after a check that
+        failed for its nonce says `stale=true` by itself. Returns 1, or -1 when it could not be sent."""
+        ...
+
+    @staticmethod
+    def auth_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `auth_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+    @staticmethod
+    def auth_get_www_authenticate(realm: str, flags: int, pvdest: str, /) -> int:
+        r"""Writes the header row of a challenge, as `www_challenge` would send it, to a variable. Returns 1; -1 when it is read-only."""
+        ...
+
+    @staticmethod
+    def consume_credentials() -> int:
+        r"""Takes the header rows with credentials that were found right out of the request, so that they go no further.
+
+        Returns 1; -1 when none were found right."""
+        ...
+
+    @staticmethod
+    def has_credentials(realm: str, /) -> int:
+        r"""Whether the request has credentials for the realm, in Authorization or Proxy-Authorization, right or not. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def proxy_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers with 407 and a challenge; see `auth_challenge`."""
+        ...
+
+    @staticmethod
+    def proxy_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `proxy_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+    @staticmethod
+    def pv_auth_check(realm: str, passwd: str, flags: int, checks: int, /) -> int:
+        r"""Checks credentials in Authorization (REGISTER) or Proxy-Authorization against a password.
+
+        `checks` 1: the user must also be that of From (REGISTER: and To; PUBLISH: and the Request-URI). Flags: 1 `passwd` is HA1
+        already; 2, 4, 8 when refused, a challenge without qop, with `auth`, with `auth-int` goes into `$avp(digest_challenge)`, 16 with
+        `stale=true`; 32 an `nc` that came with a wrong response may come again.
+
+        Returns 1; -1 the credentials cannot be read, -2 wrong response, -4 the nonce is no longer good, -5 no credentials for the
+        realm, -6 the nonce was used, -8 another user. ACK, CANCEL and PRACK are 1: nobody can challenge them."""
+        ...
+
+    @staticmethod
+    def pv_proxy_authenticate(realm: str, passwd: str, flags: int, /) -> int:
+        r"""Checks credentials in Proxy-Authorization against a password; see `pv_auth_check`."""
+        ...
+
+    @staticmethod
+    def pv_www_authenticate(realm: str, passwd: str, flags: int, /) -> int:
+        r"""Checks credentials in Authorization against a password; see `pv_auth_check`."""
+        ...
+
+    @staticmethod
+    def pv_www_authenticate_method(realm: str, passwd: str, flags: int, method: str, /) -> int:
+        r"""As `pv_www_authenticate`, for a response that was made for another method."""
+        ...
+
+    @staticmethod
+    def www_challenge(realm: str, flags: int, /) -> int:
+        r"""Answers with 401 and a challenge; see `auth_challenge`."""
+        ...
+
+    @staticmethod
+    def www_challenge_algorithms(realm: str, flags: int, algorithms: str, /) -> int:
+        r"""As `www_challenge`, with one header for each of these hash functions, `SHA-512-256,SHA-256,MD5`."""
+        ...
+
+auth: _auth
+
+class _auth_db:
+    """`KSR.auth_db`"""
+
+    @staticmethod
+    def auth_check(realm: str, table: str, flags: int, /) -> int:
+        r"""Checks credentials in Authorization (REGISTER) or Proxy-Authorization against a table.
+
+        Flags: 1 the user must also be that of From (REGISTER: and To; PUBLISH: and the Request-URI); 2 with 1, but not for INVITE, BYE,
+        PRACK, UPDATE and MESSAGE, which may be anonymous.
+
+        Returns 1; -1 the credentials cannot be read, or the database does not answer; -2 wrong response, -3 no such user, -4 the nonce
+        is no longer good, -5 no credentials for the realm, -6 the nonce was used, -8 another user. ACK, CANCEL and PRACK are 1: nobody
+        can challenge them."""
+        ...
+
+    @staticmethod
+    def is_subscriber(uri: str, table: str, flags: int, /) -> int:
+        r"""Whether a URI's user is in a table; `load_credentials` are loaded.
+
+        Flags: 1 the domain must fit, too; 2 nothing is loaded. Returns 1; -1 for what is no URI or when the database does not answer,
+        -2 when there is no such user."""
+        ...
+
+    @staticmethod
+    def proxy_authenticate(realm: str, table: str, /) -> int:
+        r"""Checks credentials in Proxy-Authorization against a table; see `auth_check`."""
+        ...
+
+    @staticmethod
+    def www_authenticate(realm: str, table: str, /) -> int:
+        r"""Checks credentials in Authorization against a table; see `auth_check`."""
+        ...
+
+    @staticmethod
+    def www_authenticate_method(realm: str, table: str, method: str, /) -> int:
+        r"""As `www_authenticate`, for a response that was made for another method."""
+        ...
+
+auth_db: _auth_db
 
 class _cfgutils:
     """`KSR.cfgutils`"""
@@ -668,6 +842,242 @@ class _corex:
 
 corex: _corex
 
+class _counters:
+    """`KSR.counters`"""
+
+    @staticmethod
+    def add(sname: str, v: int, /) -> int:
+        r"""Adds to a counter, `name` or `group.name`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def inc(sname: str, /) -> int:
+        r"""Adds one to a counter, `name` or `group.name`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def reset(sname: str, /) -> int:
+        r"""Sets a counter, `name` or `group.name`, to 0. Returns 1, or -1 when there is none of that name."""
+        ...
+
+counters: _counters
+
+class _debugger:
+    """`KSR.debugger`"""
+
+    @staticmethod
+    def dbg_pv_dump() -> int:
+        r"""Writes all variables that are set to the log, as one JSON object at level debug. Returns 1."""
+        ...
+
+    @staticmethod
+    def dbg_pv_dump_ex(mask: int, lev: int, /) -> int:
+        r"""Writes variables to the log as one JSON object. `mask` says which, added up: 1 also those that are null, 2 `$avp`, 4 `$var`,
+        8 `$xavp`, 16 those of the message. `lev` is the log level, -5 to 3. Returns 1."""
+        ...
+
+debugger: _debugger
+
+class _dialog:
+    """`KSR.dialog`"""
+
+    @staticmethod
+    def dlg_bridge(from_: str, to: str, op: str, /) -> int:
+        r"""Joins two addresses into a call. It needs replies to requests of our own, which this module does not hear yet. Returns -1."""
+        ...
+
+    @staticmethod
+    def dlg_bye(side: str, /) -> int:
+        r"""Sends BYE to `caller`, `callee` or `all` of the current dialog, which ends; a call that rings is answered with
+        `bye_early_code`. Returns 1, or -1 when there is no dialog or nothing could be sent."""
+        ...
+
+    @staticmethod
+    def dlg_db_load_callid(cival: str, /) -> int:
+        r"""Reads the dialogs with this Call-ID from the database. Returns 1 when there was one, else -1."""
+        ...
+
+    @staticmethod
+    def dlg_db_load_extra() -> int:
+        r"""Reads all dialogs from the database that are not here. Returns 1, or -1 when the database cannot be read."""
+        ...
+
+    @staticmethod
+    def dlg_get(callid: str, ftag: str, ttag: str, /) -> int:
+        r"""Makes the dialog with this Call-ID and these tags the current one; an empty To tag finds a call that rings. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_get_var(callid: str, ftag: str, ttag: str, key: str, /) -> Xval:
+        r"""A variable of the dialog with this Call-ID and these tags; null when there is none."""
+        ...
+
+    @staticmethod
+    def dlg_isflagset(flag: int, /) -> int:
+        r"""Whether a flag of the dialog is set. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_manage() -> int:
+        r"""Tracks the call: makes a dialog for an INVITE, or finds the one a request within it belongs to.
+
+        Call it before `t_relay`; with `record_route` the name of the dialog goes into the Record-Route URI. Returns 1; -1 when the request
+        makes no dialog or belongs to none."""
+        ...
+
+    @staticmethod
+    def dlg_refer_cid(callid: str, side: str, to: str, /) -> int:
+        r"""Sends REFER to a side (`caller`, `callee`) of the dialog with that Call-ID. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_refer_did(h_entry: int, h_id: int, side: str, to: str, /) -> int:
+        r"""Sends REFER to a side (1 or `caller`, 2 or `callee`) of the dialog of that name. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_remove_dialogs_from_node(node: str, /) -> int:
+        r"""Forgets the dialogs of another node; there is no other node without DMQ. Returns -1."""
+        ...
+
+    @staticmethod
+    def dlg_req_within4(side: str, method: str, ctype: str, content: str, /) -> int:
+        r"""Sends a request within the current dialog to `caller`, `callee` or `all`, with a body of this type when there is one. Returns
+        1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_reset_property(attr: str, /) -> int:
+        r"""Takes a property away. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_resetflag(flag: int, /) -> int:
+        r"""Resets a flag of the dialog. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_property(attr: str, /) -> int:
+        r"""Sets a property of the current dialog: `ka-src`, `ka-dst` (keepalives to caller, callee), `timeout-noreset`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_state(state: str, /) -> int:
+        r"""Sets the state of the current dialog by number, without anything else happening. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_timeout(timeout: int, /) -> int:
+        r"""Seconds from now after which the current dialog ends. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_timeout_id(timeout: int, h_entry: int, h_id: int, /) -> int:
+        r"""As `dlg_set_timeout`, for the dialog of that name. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_set_var(callid: str, ftag: str, ttag: str, key: str, val: str, /) -> int:
+        r"""Sets a variable of the dialog with this Call-ID and these tags. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_setflag(flag: int, /) -> int:
+        r"""Sets a flag (0..31) of the dialog. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_update_contact() -> int:
+        r"""Takes the Contact of the message for the side it comes from. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_update_socket() -> int:
+        r"""Takes the socket the message came in through for the side it comes from. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def dlg_update_state() -> int:
+        r"""Takes the message into account for the state of its dialog, as `loose_route` does. Returns 1, or -1 when it belongs to none."""
+        ...
+
+    @staticmethod
+    def get_profile_size(sprofile: str, svalue: str, spv: str, /) -> int:
+        r"""How many dialogs are in a profile with that value, into a pseudo-variable. Returns 1, -1 when there is no such profile."""
+        ...
+
+    @staticmethod
+    def get_profile_size_static(sprofile: str, spv: str, /) -> int:
+        r"""How many dialogs are in a profile, into a pseudo-variable. Returns 1, -1 when there is no such profile."""
+        ...
+
+    @staticmethod
+    def is_in_profile(sprofile: str, svalue: str, /) -> int:
+        r"""Whether the current dialog is in a profile with that value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_in_profile_static(sprofile: str, /) -> int:
+        r"""Whether the current dialog is in a profile, with whatever value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_known_dlg() -> int:
+        r"""Whether the message belongs to a dialog that is tracked. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_dlg_profile(sprofile: str, svalue: str, /) -> int:
+        r"""Puts the current dialog into a profile with a value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_dlg_profile_static(sprofile: str, /) -> int:
+        r"""Puts the current dialog into a profile without value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unset_dlg_profile(sprofile: str, svalue: str, /) -> int:
+        r"""Takes the current dialog out of a profile with that value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unset_dlg_profile_static(sprofile: str, /) -> int:
+        r"""Takes the current dialog out of a profile without value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def var_get(key: str, /) -> Xval:
+        r"""`$dlg_var(key)`; null when there is none."""
+        ...
+
+    @staticmethod
+    def var_gete(key: str, /) -> Xval:
+        r"""`$dlg_var(key)`; an empty text when there is none."""
+        ...
+
+    @staticmethod
+    def var_getw(key: str, /) -> Xval:
+        r"""`$dlg_var(key)`; `<null>` when there is none."""
+        ...
+
+    @staticmethod
+    def var_is_null(key: str, /) -> int:
+        r"""Whether `$dlg_var(key)` has no value. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def var_rm(key: str, /) -> int:
+        r"""Removes `$dlg_var(key)`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def var_sets(key: str, val: str, /) -> int:
+        r"""Sets `$dlg_var(key)`. Returns 1 or -1."""
+        ...
+
+dialog: _dialog
+
 class _dispatcher:
     """`KSR.dispatcher`"""
 
@@ -811,6 +1221,53 @@ class _dispatcher:
         ...
 
 dispatcher: _dispatcher
+
+class _domain:
+    """`KSR.domain`"""
+
+    @staticmethod
+    def is_domain_local(domain: str, /) -> int:
+        r"""Whether this is a local domain, without case. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_from_local() -> int:
+        r"""Whether the host of From is a local domain. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_uri_host_local() -> int:
+        r"""Whether the host of the Request-URI is a local domain; in a branch route that of the branch. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def lookup_domain(domain: str, /) -> int:
+        r"""Whether this is a local domain; its id goes into `$avp(did)` and its attributes into AVPs of their names. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def lookup_domain_prefix(domain: str, prefix: str, /) -> int:
+        r"""As `lookup_domain`, with a text put before the names of the AVPs."""
+        ...
+
+domain: _domain
+
+class _group:
+    """`KSR.group`"""
+
+    @staticmethod
+    def get_user_group(uri: str, avp: str, /) -> int:
+        r"""Writes the ids of the groups whose patterns fit a URI to an AVP. `uri` as for `is_user_in`. Returns 1, or -1 when none fits."""
+        ...
+
+    @staticmethod
+    def is_user_in(uri: str, group: str, /) -> int:
+        r"""Whether the user of a URI is in a group. `uri` may also be `Request-URI`, `To`, `From` or `Credentials`.
+
+        Returns 1; -6 when the user is not in it, -1 when it is no URI or the database does not answer."""
+        ...
+
+group: _group
 
 class _hdr:
     """`KSR.hdr`"""
@@ -1055,6 +1512,33 @@ class _htable:
         ...
 
 htable: _htable
+
+class _jsonrpcs:
+    """`KSR.jsonrpcs`"""
+
+    @staticmethod
+    def dispatch() -> int:
+        r"""Answers the JSON-RPC document of an HTTP request in `event_route[xhttp:request]`. There is no such route here yet: returns -1;
+        the server's `--admin` address answers HTTP."""
+        ...
+
+    @staticmethod
+    def exec(cmd: str, /) -> int:
+        r"""Executes a JSON-RPC 2.0 document. Returns 1, also when the command failed: `$jsonrpl(code)` is 200 or the error's code,
+        `$jsonrpl(text)` OK or its text, `$jsonrpl(body)` the whole answer. Returns -1 when the text is no JSON."""
+        ...
+
+    @staticmethod
+    def execx(cmd: str, /) -> int:
+        r"""As `exec`; `response` is its answer."""
+        ...
+
+    @staticmethod
+    def response() -> Xval:
+        r"""The whole answer of the last `exec` or `execx` in this worker, null before the first."""
+        ...
+
+jsonrpcs: _jsonrpcs
 
 class _kex:
     """`KSR.kex`"""
@@ -1444,6 +1928,245 @@ class _maxfwd:
         ...
 
 maxfwd: _maxfwd
+
+class _nathelper:
+    """`KSR.nathelper`"""
+
+    @staticmethod
+    def add_contact_alias() -> int:
+        r"""As `set_contact_alias` when the Contact URI is not the sender's address, port and transport already; `save` works with the original.
+        Returns 1, 2 when nothing was to do, -1 when there is no such Contact."""
+        ...
+
+    @staticmethod
+    def add_contact_alias_addr(ip: str, port: str, proto: str, /) -> int:
+        r"""Adds an alias with this address, port and transport to the Contact URI. Returns 1, or -1 when one of them is none."""
+        ...
+
+    @staticmethod
+    def add_rcv_param(flag: int, /) -> int:
+        r"""Adds a parameter `received` with the sender's address as a URI to every Contact: to the header, or with a flag other than 0 to the
+        URI (UDP only). For a registrar behind this server. Returns 1, or -1 when a Contact cannot be read."""
+        ...
+
+    @staticmethod
+    def fix_nated_contact() -> int:
+        r"""Writes the sender's address and port into the Contact URI. `save` and everything later works with it. Returns 1, or -1 when there is
+        no such Contact or it was changed already."""
+        ...
+
+    @staticmethod
+    def fix_nated_register() -> int:
+        r"""Writes the sender's address as a URI to `received_avp`, where `save` finds it: the contact is then reached at that address.
+        Returns 1, or -1 without that parameter."""
+        ...
+
+    @staticmethod
+    def fix_nated_sdp(flags: int, /) -> int:
+        r"""Changes the SDP. Flags: 1 adds `a=direction:active` to every medium; 2 writes the sender's address into `c=` lines; 4 adds
+        `nortpproxy_str`; 8 writes it into the `o=` line. With 2 or 8 `a=rtcp` follows.
+
+        Returns 1 when an address was changed, 2 when none was, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def fix_nated_sdp_ip(flags: int, ip: str, /) -> int:
+        r"""As `fix_nated_sdp` with this address in place of the sender's; empty: the sender's."""
+        ...
+
+    @staticmethod
+    def handle_ruri_alias() -> int:
+        r"""Takes the first `alias` out of the Request-URI and makes it the next hop `$du`. Returns 1, 2 when there is none, -1 when it cannot
+        be read."""
+        ...
+
+    @staticmethod
+    def handle_ruri_alias_mode(mode: int, /) -> int:
+        r"""As `handle_ruri_alias`; `mode` other than 0: the last alias."""
+        ...
+
+    @staticmethod
+    def is_rfc1918(address: str, /) -> int:
+        r"""Whether a text is a private IPv4 address (RFC 1918, RFC 6598). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def nat_uac_test(flags: int, /) -> int:
+        r"""Whether the sender seems to be behind NAT. Flags, any of which is enough:
+
+        1 the Contact is a private address; 2 the topmost Via is not the sender's address; 4 the topmost Via is a private address; 8 the SDP
+        has a private address; 16 the topmost Via has another port than the sender; 32 the sender is a private address; 64 it came over
+        WebSocket; 128 the Contact has another port than the sender; 256 the SDP has another address than the sender; 512 where it goes is
+        not what the Request-URI says (replies: what the second Via says), or is over WebSocket. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def set_alias_to_pv(pv: str, /) -> int:
+        r"""Writes the alias of the Contact to a variable, as a SIP URI. Returns 1, or -1 when there is none."""
+        ...
+
+    @staticmethod
+    def set_contact_alias() -> int:
+        r"""Adds `;alias=ip~port~transport` with the sender's address to the Contact URI, for `handle_ruri_alias` in later requests of the
+        dialog. `save` works with it. Returns 1, or -1 when there is no such Contact or it was changed already."""
+        ...
+
+    @staticmethod
+    def set_contact_alias_trim() -> int:
+        r"""As `set_contact_alias`, after removing an alias that is there already."""
+        ...
+
+nathelper: _nathelper
+
+class _path:
+    """`KSR.path`"""
+
+    @staticmethod
+    def add_path() -> int:
+        r"""Adds a Path row with this server's address: `<sip:192.0.2.1;lr>`, above those that are there. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address(address: str, /) -> int:
+        r"""As `add_path`, with this address (`host:port;transport=tcp`) in place of the socket's."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address_user(address: str, user: str, /) -> int:
+        r"""As `add_path_advertised_address`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_advertised_address_user_params(address: str, user: str, params: str, /) -> int:
+        r"""As `add_path_advertised_address`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_received() -> int:
+        r"""As `add_path`, with the sender's address in a parameter `received`."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address(address: str, /) -> int:
+        r"""As `add_path_advertised_address`, with the sender's address in a parameter `received`."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address_user(address: str, user: str, /) -> int:
+        r"""As `add_path_received_advertised_address`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_received_advertised_address_user_params(address: str, user: str, params: str, /) -> int:
+        r"""As `add_path_received_advertised_address`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_received_user(user: str, /) -> int:
+        r"""As `add_path_received`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_received_user_params(user: str, params: str, /) -> int:
+        r"""As `add_path_received`, with a user part and further URI parameters."""
+        ...
+
+    @staticmethod
+    def add_path_user(user: str, /) -> int:
+        r"""As `add_path`, with a user part."""
+        ...
+
+    @staticmethod
+    def add_path_user_params(user: str, params: str, /) -> int:
+        r"""As `add_path`, with a user part and further URI parameters (`ob;x=y`). Either may be empty."""
+        ...
+
+path: _path
+
+class _permissions:
+    """`KSR.permissions`"""
+
+    @staticmethod
+    def allow_address(group: int, address: str, port: int, /) -> int:
+        r"""Whether an address (or name, compared as written) and a port are in a group of the address table. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def allow_address_group(address: str, port: int, /) -> int:
+        r"""The group an address (or name) and a port are in; -1 when in none."""
+        ...
+
+    @staticmethod
+    def allow_register(basename: str, /) -> int:
+        r"""Whether the allow and deny files of that name let To register the contacts of the request. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def allow_register_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_register`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_register_include_port(basename: str, /) -> int:
+        r"""As `allow_register`, with the ports of the contacts."""
+        ...
+
+    @staticmethod
+    def allow_register_include_port_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_register_include_port`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_routing() -> int:
+        r"""Whether the allow and deny files of `default_allow_file` and `default_deny_file` let From call the Request-URI and the branches.
+
+        All of them in the allow file: 1; else one of them in the deny file: -1; else 1."""
+        ...
+
+    @staticmethod
+    def allow_routing_base(basename: str, /) -> int:
+        r"""As `allow_routing`, with the files of that name and `allow_suffix`, `deny_suffix`."""
+        ...
+
+    @staticmethod
+    def allow_routing_files(allow_file: str, deny_file: str, /) -> int:
+        r"""As `allow_routing`, with these files."""
+        ...
+
+    @staticmethod
+    def allow_source_address(group: int, /) -> int:
+        r"""Whether the sender's address and port are in a group of the address table. Returns 1 or -1.
+
+        The tag of the row goes into `peer_tag_avp`."""
+        ...
+
+    @staticmethod
+    def allow_source_address_group() -> int:
+        r"""The group the sender's address and port are in; -1 when in none."""
+        ...
+
+    @staticmethod
+    def allow_trusted() -> int:
+        r"""Whether the sender is a trusted peer: by source address, transport, From and Request-URI. Returns 1, with `peer_tag_mode` 1 the
+        number of rows that fit, or -1."""
+        ...
+
+    @staticmethod
+    def allow_trusted_furi(src_ip: str, proto: str, furi: str, /) -> int:
+        r"""As `allow_trusted`, for this source address, transport and From URI."""
+        ...
+
+    @staticmethod
+    def allow_trusted_peer(src_ip: str, proto: str, /) -> int:
+        r"""As `allow_trusted`, for this source address and transport (`any`, `udp`, `tcp`, ...)."""
+        ...
+
+    @staticmethod
+    def allow_uri(basename: str, uri: str, /) -> int:
+        r"""Whether the allow and deny files of that name let From have a URI, which is compared as it is. Returns 1 or -1."""
+        ...
+
+permissions: _permissions
 
 class _pike:
     """`KSR.pike`"""
@@ -2165,6 +2888,400 @@ class _rr:
 
 rr: _rr
 
+class _rtpengine:
+    """`KSR.rtpengine`"""
+
+    @staticmethod
+    def block_dtmf(flags: str, /) -> int:
+        r"""As `block_dtmf0`, with flags."""
+        ...
+
+    @staticmethod
+    def block_dtmf0() -> int:
+        r"""The relay sends no DTMF events on, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def block_dtmf2(flags: str, via_branch: str, /) -> int:
+        r"""As `block_dtmf`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def block_media(flags: str, /) -> int:
+        r"""As `block_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def block_media0() -> int:
+        r"""The relay sends no media on, for the whole call or, with flag `directional`, those of the sender. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def block_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `block_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def play_dtmf(flags: str, /) -> int:
+        r"""Plays a DTMF event as if the sender had: `code=1 duration=250 volume=-8 pause=100`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def play_media(flags: str, /) -> int:
+        r"""Plays to the sender, or to the side that `from-tag=` names: `file=/x.wav`, `db-id=7`. Its length goes to `media_duration`. Returns 1 or
+        -1."""
+        ...
+
+    @staticmethod
+    def play_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `play_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer(flags: str, /) -> int:
+        r"""As `rtpengine_answer0`, with the flags of `rtpengine_manage`."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer0() -> int:
+        r"""Gives the SDP of this message to the relay as the answer and takes what it makes of it. Returns 1, or -1 also without To tag."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_answer`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect(flags: str, /) -> int:
+        r"""As `rtpengine_connect0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect0() -> int:
+        r"""Connects two sides of different calls that the relay knows: From tag and To tag, or flags `from-tag=` and `to-tag=`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_connect`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete(flags: str, /) -> int:
+        r"""As `rtpengine_delete0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete0() -> int:
+        r"""Ends the call at the relay. Returns 1, or -1 when no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_delete`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage(flags: str, /) -> int:
+        r"""As `rtpengine_manage0`, with flags separated by blanks: `replace-origin`, `ICE=remove`, `direction=priv direction=pub`, `RTP/SAVPF`,
+        `via-branch=1`, `to-tag`, `from-tag=...`, `call-id=...` and all that the relay knows."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage0() -> int:
+        r"""Does what a message needs: an INVITE, UPDATE or PRACK with SDP is offered, an ACK or a reply with SDP is the answer (the offer,
+        when the INVITE had none), BYE, CANCEL, failure routes and replies from 300 on end the call.
+
+        Waits for the relay. Returns 1 also when nothing was to be done, -1 for other messages or when no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_manage`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer(flags: str, /) -> int:
+        r"""As `rtpengine_offer0`, with the flags of `rtpengine_manage`."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer0() -> int:
+        r"""Gives the SDP of this message to the relay as an offer and takes what it makes of it.
+
+        Waits for the relay. Returns 1, or -1 when there is no SDP or no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_offer`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_query(flags: str, /) -> int:
+        r"""As `rtpengine_query0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_query0() -> int:
+        r"""Asks the relay about the call: variables of the MOS parameters are set. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_query2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_query`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_query_v(fmt: str, pv: str, /) -> int:
+        r"""Asks the relay about the call and writes the answer to a variable as JSON: `fmt` `j` in one line, `jp` with line breaks. Returns 1 or
+        -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_subscribe_answer(flags: str, /) -> int:
+        r"""Answers what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_subscribe_request(sdp: str, to_tag: str, from_tag: str, flags: str, /) -> int:
+        r"""Asks the relay for a copy of the call's media. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_unsubscribe(flags: str, /) -> int:
+        r"""Ends what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def set_rtpengine_set(set: int, /) -> int:
+        r"""The set of nodes for further functions in this message. Returns 1, or -1 when there is no such set."""
+        ...
+
+    @staticmethod
+    def set_rtpengine_set2(set: int, second: int, /) -> int:
+        r"""As `set_rtpengine_set`, with a second set that offers and answers go to after the first: one relay for each side."""
+        ...
+
+    @staticmethod
+    def silence_media(flags: str, /) -> int:
+        r"""As `silence_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def silence_media0() -> int:
+        r"""The relay sends silence in place of media, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def silence_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `silence_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def start_forwarding(flags: str, /) -> int:
+        r"""As `start_forwarding0`, with flags."""
+        ...
+
+    @staticmethod
+    def start_forwarding0() -> int:
+        r"""The relay sends copies of the media to its recording daemon, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def start_forwarding2(flags: str, via_branch: str, /) -> int:
+        r"""As `start_forwarding`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def start_recording() -> int:
+        r"""Records the call at the relay. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_forwarding(flags: str, /) -> int:
+        r"""As `stop_forwarding0`, with flags."""
+        ...
+
+    @staticmethod
+    def stop_forwarding0() -> int:
+        r"""Ends what `start_forwarding` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_forwarding2(flags: str, via_branch: str, /) -> int:
+        r"""As `stop_forwarding`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def stop_media(flags: str, /) -> int:
+        r"""As `stop_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def stop_media0() -> int:
+        r"""Ends what `play_media` plays. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `stop_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def stop_recording() -> int:
+        r"""Ends the recording of the call. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf(flags: str, /) -> int:
+        r"""As `unblock_dtmf0`, with flags."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf0() -> int:
+        r"""Ends what `block_dtmf` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf2(flags: str, via_branch: str, /) -> int:
+        r"""As `unblock_dtmf`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def unblock_media(flags: str, /) -> int:
+        r"""As `unblock_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def unblock_media0() -> int:
+        r"""Ends what `block_media` began; flag `all`: for all sides. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `unblock_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def unsilence_media(flags: str, /) -> int:
+        r"""As `unsilence_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def unsilence_media0() -> int:
+        r"""Ends what `silence_media` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unsilence_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `unsilence_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+rtpengine: _rtpengine
+
+class _rtpproxy:
+    """`KSR.rtpproxy`"""
+
+    @staticmethod
+    def rtpproxy_answer(flags: str, /) -> int:
+        r"""As `rtpproxy_answer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer0() -> int:
+        r"""Makes the SDP of this reply or ACK go through the relay, as the answer. Returns as `rtpproxy_offer0`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_answer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_answer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy(flags: str, /) -> int:
+        r"""As `rtpproxy_destroy0`, with flags `1` `2` `3` `b` `t` of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_destroy0() -> int:
+        r"""Ends the session of the call. Returns 1, or -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage(flags: str, /) -> int:
+        r"""As `rtpproxy_manage0`, with flags: `c` the session's `c=` too when streams have their own, `o` the address in `o=` (always done),
+        `r` trust addresses in the SDP, `a` asymmetric, `w` symmetric by force, `i` `e` interfaces, `x` interfaces by address family, `f`
+        although it is marked, `l` only a session that is there, `1` `2` `3` `b` the branch (or `extra_id_pv`) behind the Call-ID, `zNN`
+        milliseconds in a packet, `t` end the call whatever the To tag."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage0() -> int:
+        r"""Does what a message needs: an INVITE, UPDATE or PRACK with SDP is offered, an ACK or a reply with SDP is the answer (the offer, when
+        the INVITE had none), BYE, CANCEL, failure routes and replies from 300 on end the session.
+
+        Waits for the relay. Returns 1 also when nothing was to be done, -1 for other messages, -2 when the SDP went through a relay
+        already, -3 when no relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_manage_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_manage`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer(flags: str, /) -> int:
+        r"""As `rtpproxy_offer0`, with the flags of `rtpproxy_manage`."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer0() -> int:
+        r"""Makes the SDP of this message go through the relay, as an offer.
+
+        Waits for the relay. Returns 1, -1 when there is no SDP or the relay refuses, -2 when it went through a relay already, -3 when no
+        relay answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_offer_ip(flags: str, ip: str, /) -> int:
+        r"""As `rtpproxy_offer`, with this address in the SDP in place of the relay's."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uac() -> int:
+        r"""Ends what `rtpproxy_stream2uac` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stop_stream2uas() -> int:
+        r"""Ends what `rtpproxy_stream2uas` plays."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uac(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt (a file of the relay) to the caller, `count` times, -1 for ever. Returns 1, -1 when the relay refuses, -3 when none
+        answers."""
+        ...
+
+    @staticmethod
+    def rtpproxy_stream2uas(prompt: str, count: int, /) -> int:
+        r"""Plays a prompt to the callee; as `rtpproxy_stream2uac`."""
+        ...
+
+    @staticmethod
+    def set_rtpproxy_set(rset: int, /) -> int:
+        r"""The set of nodes for further functions in this message. Returns 1, or -1 when there is no such set."""
+        ...
+
+    @staticmethod
+    def start_recording() -> int:
+        r"""Records the session at the relay. Returns 1, -1 when it refuses, -3 when no relay answers."""
+        ...
+
+rtpproxy: _rtpproxy
+
 class _sanity:
     """`KSR.sanity`"""
 
@@ -2190,6 +3307,149 @@ class _sanity:
         ...
 
 sanity: _sanity
+
+class _sdpops:
+    """`KSR.sdpops`"""
+
+    @staticmethod
+    def keep_codecs_by_id(codecs: str, media: str, /) -> int:
+        r"""Removes all codecs but these, by payload type number. Returns as `remove_codecs_by_name`."""
+        ...
+
+    @staticmethod
+    def keep_codecs_by_name(codecs: str, media: str, /) -> int:
+        r"""Removes all codecs but these, by name. Returns as `remove_codecs_by_name`."""
+        ...
+
+    @staticmethod
+    def remove_codecs_by_id(codecs: str, media: str, /) -> int:
+        r"""As `remove_codecs_by_name`, by payload type number."""
+        ...
+
+    @staticmethod
+    def remove_codecs_by_name(codecs: str, media: str, /) -> int:
+        r"""Removes codecs by name (comma list) from streams of a kind; empty: from all. With them go their `a=rtpmap`, `a=fmtp`,
+        `a=rtcp-fb`. Returns 0, or -1 without SDP or when no stream has one of them."""
+        ...
+
+    @staticmethod
+    def remove_line_by_prefix(prefix: str, media: str, /) -> int:
+        r"""Removes lines that begin with a text from streams of a kind (`audio`); empty: from everywhere. Returns how many, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def remove_media(media: str, /) -> int:
+        r"""Removes the streams of a kind (`video`). Returns how many. RFC 3264 §6 wants as many streams in the answer as in the offer."""
+        ...
+
+    @staticmethod
+    def sdp_content() -> int:
+        r"""Whether the message has SDP: its body, or a part of it. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_content_flags(flags: int, /) -> int:
+        r"""As `sdp_content`; with flags other than 0 only Content-Type is looked at, of the message or of a part."""
+        ...
+
+    @staticmethod
+    def sdp_get(pv: str, /) -> int:
+        r"""Writes the SDP to a variable. Returns 1, -2 without SDP, -1 when the variable cannot be written."""
+        ...
+
+    @staticmethod
+    def sdp_get_address_family() -> int:
+        r"""Family of the first `c=` address: 4 or 6; -1 when there is none."""
+        ...
+
+    @staticmethod
+    def sdp_get_line_startswith(pv: str, start: str, /) -> int:
+        r"""Writes the first line that begins with a text to a variable. Returns 1, -1 when there is none, -2 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_append(iname: str, text: str, /) -> int:
+        r"""Adds text (with its line end) behind the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_end(iname: str, /) -> int:
+        r"""Closes an iterator. Returns 1, or -1 when it is not open."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_insert(iname: str, text: str, /) -> int:
+        r"""Adds text (with its line end) before the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_next(iname: str, /) -> int:
+        r"""Moves to the next line; to the first one right after the start. Returns 1, or -1 at the end."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_rm(iname: str, /) -> int:
+        r"""Removes the line an iterator stands on. Returns 1, or -1 when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_start(iname: str, /) -> int:
+        r"""Opens an iterator over the lines of the SDP, before the first one. Four can be open in a worker. Returns 1, or -1 without SDP or when
+        there are too many."""
+        ...
+
+    @staticmethod
+    def sdp_iterator_value(iname: str, /) -> Xval:
+        r"""The line an iterator stands on, with its line end; null when it stands on none."""
+        ...
+
+    @staticmethod
+    def sdp_print(level: int, /) -> int:
+        r"""Logs how the SDP was understood, at this level (-5 to 3). Returns 1."""
+        ...
+
+    @staticmethod
+    def sdp_transport(pv: str, /) -> int:
+        r"""Writes the transport of all streams to a variable. Returns 1, -2 when they have different ones, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_with_active_media(media: str, /) -> int:
+        r"""Whether the SDP has a stream of a kind that is not refused (port 0) and not inactive. Returns 1 or 0."""
+        ...
+
+    @staticmethod
+    def sdp_with_codecs_by_id(codecs: str, /) -> int:
+        r"""Whether streams have codecs of a comma list of payload type numbers. Returns 1 when every stream has all, 2 when some have some, 0
+        none, -1 without SDP."""
+        ...
+
+    @staticmethod
+    def sdp_with_codecs_by_name(codecs: str, /) -> int:
+        r"""As `sdp_with_codecs_by_id`, by name; -1 also when no stream has one of them."""
+        ...
+
+    @staticmethod
+    def sdp_with_ice() -> int:
+        r"""Whether the SDP has ICE candidates (RFC 8839). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_with_media(media: str, /) -> int:
+        r"""Whether the SDP has a stream of a kind (`audio`, `video`). Returns 1 or 0."""
+        ...
+
+    @staticmethod
+    def sdp_with_transport(transport: str, /) -> int:
+        r"""Whether a stream has this transport (`RTP/AVP`). Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def sdp_with_transport_like(part: str, /) -> int:
+        r"""Whether a stream's transport has this text in it (`AVPF`). Returns 1 or -1."""
+        ...
+
+sdpops: _sdpops
 
 class _siputils:
     """`KSR.siputils`"""
@@ -2421,6 +3681,21 @@ class _sl:
         ...
 
 sl: _sl
+
+class _statistics:
+    """`KSR.statistics`"""
+
+    @staticmethod
+    def reset_stat(sname: str, /) -> int:
+        r"""Sets a statistic to 0, unless it was defined with `no_reset`. Returns 1, or -1 when there is none of that name."""
+        ...
+
+    @staticmethod
+    def update_stat(sname: str, sval: int, /) -> int:
+        r"""Adds to a statistic, of the script or any other that is kept. Returns 1, or -1 when there is none of that name."""
+        ...
+
+statistics: _statistics
 
 class _textops:
     """`KSR.textops`"""
@@ -2962,7 +4237,8 @@ class _tm:
 
     @staticmethod
     def t_drop_replies(mode: str, /) -> int:
-        r"""Failure route: forget replies: `a` all, `l` those of the last round, `n` none."""
+        r"""Failure route: forget replies: `a` all, `l` those of the last round, `n` none,
+        whatever `failure_reply_mode` says."""
         ...
 
     @staticmethod
@@ -3309,6 +4585,38 @@ class _tmx:
         ...
 
 tmx: _tmx
+
+class _uri_db:
+    """`KSR.uri_db`"""
+
+    @staticmethod
+    def check_from() -> int:
+        r"""Whether the user of From is the one that authenticated, or with `use_uri_table` one that user may have.
+
+        Returns 1; -1 there is no user or the database does not answer, -2 nobody authenticated, -9 no such row, -10 another user."""
+        ...
+
+    @staticmethod
+    def check_to() -> int:
+        r"""As `check_from`, for To."""
+        ...
+
+    @staticmethod
+    def check_uri(uri: str, /) -> int:
+        r"""As `check_from`, for this URI."""
+        ...
+
+    @staticmethod
+    def check_uri_realm(uri: str, username: str, realm: str, /) -> int:
+        r"""As `check_uri`, for this user and realm instead of those that authenticated."""
+        ...
+
+    @staticmethod
+    def does_uri_exist() -> int:
+        r"""Whether the user of the Request-URI is in the table. Returns 1; -5 when it is not, -1 when the database does not answer."""
+        ...
+
+uri_db: _uri_db
 
 class _x:
     """`KSR.x`"""

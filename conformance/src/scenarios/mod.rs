@@ -4,6 +4,7 @@ mod addresses;
 mod calls;
 mod dialogs;
 mod forking;
+mod nat;
 mod registrations;
 mod routing;
 mod stage;
@@ -121,6 +122,9 @@ pub const ALL: &[Scenario] = &[
     plain("stateless", routing::stateless),
     with("reply_with_another_via", &["CHECK_VIA=yes"], routing::reply_with_another_via),
     plain("where_replies_go", routing::where_replies_go),
+    with("nat", &["WITH_NAT"], nat::nat),
+    with("nat_busy", &["WITH_NAT"], nat::nat_busy),
+    with("no_nat", &["WITH_NAT"], nat::no_nat),
     on("ipv6", &["[::1]"], addresses::ipv6),
     on("two_sockets", &["127.0.0.1", "127.0.0.1"], addresses::two_sockets),
     on("ipv4_to_ipv6", &["127.0.0.1", "[::1]"], addresses::two_sockets),

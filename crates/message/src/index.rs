@@ -67,7 +67,7 @@ pub(crate) struct Index {
 const NO_ROW: u8 = u8::MAX;
 const _: () = assert!(COUNT < 64);
 /// Room for the rows of nearly every message, so that the index is one allocation.
-const USUAL_ROWS: usize = 24;
+const USUAL_ROWS: usize = 16;
 
 /// The bit of a name in [`Index::seen`].
 pub(crate) const fn bit(name: HeaderName) -> u64 {

@@ -288,20 +288,27 @@ const RPC: &[RpcCommand] = &[
         doc: "Sets the probability of `rand_event`: percent 0 to 100.",
         call: |m, _, _, p| {
             with(m, p, |m, p| match m.set_probability(first(p)?) {
-                Outcome::TRUE => Ok(json!("ok")),
-                _ => Err(RpcError::new(400, "a probability is 0 to 100")),
+                Outcome::TRUE => Ok(Json::Null),
+                _ => Err(RpcError::new(500, "Invalid Percent")),
             })
         },
     },
     RpcCommand {
         name: "cfgutils.rand_reset_prob",
         doc: "Sets the probability of `rand_event` back to its initial value.",
-        call: |m, _, _, p| with(m, p, |m, _| Ok(json!(m.rand_reset_prob().0))),
+        call: |m, _, _, p| {
+            with(m, p, |m, _| {
+                m.rand_reset_prob();
+                Ok(Json::Null)
+            })
+        },
     },
     RpcCommand {
         name: "cfgutils.rand_get_prob",
         doc: "The probability of `rand_event` in percent.",
-        call: |m, _, _, p| with(m, p, |m, _| Ok(json!({ "Probability": m.rand_get_prob() }))),
+        call: |m, _, _, p| {
+            with(m, p, |m, _| Ok(json!(format!("actual probability: {} percent", m.rand_get_prob()))))
+        },
     },
     RpcCommand {
         name: "cfgutils.set_gflag",
@@ -309,7 +316,7 @@ const RPC: &[RpcCommand] = &[
         call: |m, _, _, p| {
             with(m, p, |m, p| {
                 m.flags.fetch_or(first(p)? as u32, Ordering::Relaxed);
-                Ok(json!("ok"))
+                Ok(Json::Null)
             })
         },
     },
@@ -319,7 +326,7 @@ const RPC: &[RpcCommand] = &[
         call: |m, _, _, p| {
             with(m, p, |m, p| {
                 m.flags.fetch_and(!(first(p)? as u32), Ordering::Relaxed);
-                Ok(json!("ok"))
+                Ok(Json::Null)
             })
         },
     },
@@ -340,19 +347,19 @@ const RPC: &[RpcCommand] = &[
         call: |m, _, _, p| {
             with(m, p, |m, _| {
                 let flags = m.flags.load(Ordering::Relaxed);
-                Ok(json!({ "dec": flags, "hex": format!("0x{flags:X}") }))
+                Ok(json!(format!("0x{flags:X} ({flags})")))
             })
         },
     },
     RpcCommand {
         name: "cfgutils.check_config_hash",
-        doc: "Compares the hash of `hash_file` with the one of the start. Always fault 404: no file is read here.",
-        call: |_, _, _, _| Err(RpcError::new(404, NO_HASH)),
+        doc: "Compares the hash of `hash_file` with the one of the start. Always fault 500: no file is read here.",
+        call: |_, _, _, _| Err(RpcError::new(500, NO_HASH)),
     },
     RpcCommand {
         name: "cfgutils.get_config_hash",
-        doc: "The hash of `hash_file`. Always fault 404: no file is read here.",
-        call: |_, _, _, _| Err(RpcError::new(404, NO_HASH)),
+        doc: "The hash of `hash_file`. Always fault 500: no file is read here.",
+        call: |_, _, _, _| Err(RpcError::new(500, NO_HASH)),
     },
 ];
 
@@ -465,11 +472,11 @@ mod tests {
         };
         assert!(rpc("cfgutils.set_gflag", json!("0x400")).is_ok());
         assert_eq!(rpc("cfgutils.is_gflag", json!(1024)), Ok(json!("TRUE")));
-        assert_eq!(rpc("cfgutils.get_gflags", json!(0)), Ok(json!({"dec": 1024, "hex": "0x400"})));
+        assert_eq!(rpc("cfgutils.get_gflags", json!(0)), Ok(json!("0x400 (1024)")));
         assert!(rpc("cfgutils.reset_gflag", json!(1024)).is_ok());
         assert_eq!(rpc("cfgutils.is_gflag", json!(1024)), Ok(json!("FALSE")));
         assert!(rpc("cfgutils.set_gflag", json!("many")).is_err());
         assert!(rpc("cfgutils.rand_set_prob", json!(20)).is_ok());
-        assert_eq!(rpc("cfgutils.rand_get_prob", json!(0)), Ok(json!({"Probability": 20})));
+        assert_eq!(rpc("cfgutils.rand_get_prob", json!(0)), Ok(json!("actual probability: 20 percent")));
     }
 }

@@ -1,14 +1,20 @@
 //! Max-Forwards (RFC 3261 §16.3 step 3 and §16.6 step 3): the hop count that ends loops.
 
+use std::any::Any;
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use message::HeaderName;
 use script::{
-    Function, ModParam, ModParams, Module, Outcome, ParamValue, RouteContext, SetupError, ksr_module,
+    Function, ModParam, ModParams, Module, Outcome, ParamType, ParamValue, RouteContext, RuntimeParam,
+    SetupError, ksr_module,
 };
 
 /// Module `maxfwd`.
 #[derive(Debug, Default)]
 pub struct MaxFwd {
     settings: Settings,
+    /// `max_limit` since it was changed by `cfg.set`; 0 before.
+    changed: AtomicU16,
 }
 
 /// Parameters of `maxfwd`.
@@ -74,7 +80,7 @@ impl MaxFwd {
                 return Outcome(2);
             }
         };
-        let lowered = (value - 1).min(u32::from(self.settings.max_limit));
+        let lowered = (value - 1).min(u32::from(self.max_limit()));
         let message = ctx.message.clone();
         if let Some(header) = message.header(HeaderName::MaxForwards)
             && let Some(start) = message.offset_of(header.value)
@@ -126,6 +132,33 @@ fn decimal(mut value: u32, digits: &mut [u8; 10]) -> &[u8] {
     digits.get(at..).unwrap_or_default()
 }
 
+impl MaxFwd {
+    fn max_limit(&self) -> u16 {
+        match self.changed.load(Ordering::Relaxed) {
+            0 => self.settings.max_limit,
+            limit => limit,
+        }
+    }
+}
+
+const RUNTIME: &[RuntimeParam] = &[RuntimeParam {
+    group: "maxfwd",
+    name: "max_limit",
+    doc: "Upper limit of the value that leaves.",
+    kind: ParamType::Int,
+    value: |m, _| i64::from((m as &dyn Any).downcast_ref().map_or(0, MaxFwd::max_limit)).into(),
+    change: Some(|m, _, value| {
+        let Some(maxfwd) = (m as &dyn Any).downcast_ref::<MaxFwd>() else { return Ok(()) };
+        match value {
+            ParamValue::Int(limit @ 1..=256) => {
+                maxfwd.changed.store(limit as u16, Ordering::Relaxed);
+                Ok(())
+            }
+            other => Err(SetupError(format!("{} is not 1 to 256", other.describe()))),
+        }
+    }),
+}];
+
 impl Module for MaxFwd {
     fn name(&self) -> &'static str {
         "maxfwd"
@@ -135,6 +168,9 @@ impl Module for MaxFwd {
     }
     fn params(&self) -> &'static [ModParam] {
         Settings::PARAMS
+    }
+    fn runtime_params(&self) -> &'static [RuntimeParam] {
+        RUNTIME
     }
     fn set_param(&mut self, name: &str, value: ParamValue) -> Result<(), SetupError> {
         self.settings.set(name, value)

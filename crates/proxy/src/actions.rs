@@ -5,9 +5,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use message::{Edits, HeaderName, Message, print};
-use script::{Awaiting, Branch, Inbound, Parked, RouteContext, RouteKind, RunOutcome, Services, Tell};
+use script::hooks::tell;
+use script::{
+    Awaiting, Branch, Inbound, Interest, Moment, Parked, RouteContext, RouteKind, RunOutcome, Services, Tell,
+};
 use transaction::{Action, Hop, Input, LocalReply, Now, Outcome, Route, Timestamp, TransactionId};
 
+use crate::hooks::Told;
 use crate::receive::print_shared;
 use crate::saved::{Saved, armed};
 use crate::{Proxy, shards};
@@ -34,6 +38,30 @@ impl Proxy {
             self.perform(services, now, actions);
         }
         self.shards.recount();
+    }
+
+    /// Looks at live transactions, at most `limit` of them. `f` must not call back.
+    pub fn for_transactions(&self, limit: usize, mut f: impl FnMut(&transaction::View<'_>)) {
+        let mut left = limit;
+        self.shards.each(|shard| {
+            for view in shard.views().take(left) {
+                left -= 1;
+                f(&view);
+            }
+        });
+    }
+
+    /// The status of a request made here (`t_uac_*`): code and reason phrase of the last reply, 0 while there is none; `None` when there is no such
+    /// transaction (any more).
+    pub fn local_status(&self, call_id: &[u8], cseq: u32) -> Option<(u16, Vec<u8>)> {
+        self.shards.of_request(call_id, cseq, |shard| {
+            let same =
+                |m: &message::Message| m.call_id() == call_id && m.cseq().is_ok_and(|c| c.number == cseq);
+            let view = shard.views().find(|v| v.is_local() && same(v.request()))?;
+            let branch = view.branches().next()?;
+            let reason = branch.reply.map(|r| r.reason().to_vec());
+            Some((branch.code, reason.unwrap_or_default()))
+        })
     }
 
     /// No timer is due before; [`Timestamp::NEVER`] when none is running.
@@ -67,7 +95,24 @@ impl Proxy {
                         self.feed(now, id, Input::Reply(reply), &mut queue);
                     }
                 }
-                Action::Completed { .. } | Action::Freed { .. } => {}
+                Action::Provisional { id, branch, reply } => {
+                    let code = reply.status();
+                    let told = Told { id, moment: Moment::Provisional, branch, code, reply: Some(reply) };
+                    self.tell_of(services, now, told);
+                }
+                Action::Failing { id, code, branch, reply } => {
+                    self.tell_of(services, now, Told { id, moment: Moment::Failing, branch, code, reply });
+                }
+                Action::Completed { id, code, branch, reply, .. } => {
+                    let branch = branch.unwrap_or(0);
+                    self.tell_of(services, now, Told { id, moment: Moment::Final, branch, code, reply });
+                }
+                Action::Freed { id, request, script, .. } => {
+                    let told = Told { id, moment: Moment::Freed, branch: 0, code: 0, reply: None };
+                    if self.heard(&told.moment) {
+                        self.tell_with(services, now, told, request, &script);
+                    }
+                }
                 Action::LocalFinal { code, reply, script, .. } => {
                     tracing::debug!(target: "tm", code, "request of our own completed");
                     if let Some(tell) = script.as_ref().and_then(|s| s.downcast_ref::<Tell>()) {
@@ -119,6 +164,10 @@ impl Proxy {
             }
             // One shot: the route must arm itself again. The branch failure route holds for all branches of a leg (Kamailio, observed).
             Route::Failure => {
+                // What they change here, the route sees.
+                if ctx.watch.meets(Interest::FAILING) {
+                    tell(&mut ctx, &Moment::Failing);
+                }
                 ctx.armed.on_failure = None;
                 ctx.armed.on_branch = None;
                 ctx.armed.on_branch_failure = None;
@@ -128,7 +177,7 @@ impl Proxy {
             }
         }
         let Some(callback) = callback else {
-            return Some(Outcome { armed: armed(&ctx.armed), ..Outcome::default() });
+            return Some(Outcome { armed: armed(&ctx), ..Outcome::default() });
         };
         ctx.may_await = true;
         let outcome = self.run(&mut ctx, callback);
@@ -173,7 +222,7 @@ impl Proxy {
             }
         });
         let mut decision = std::mem::take(&mut ctx.decision);
-        decision.armed = armed(&ctx.armed);
+        decision.armed = armed(ctx);
         decision.drop |= ctx.dropped || outcome == RunOutcome::Drop;
         if wanted.route == Route::OnReply
             && (!ctx.edits.is_empty()

@@ -103,7 +103,7 @@ impl Proxy {
         let hop = self.branch_hop(ctx, to)?;
         let hash =
             loops::loop_hash(&ctx.message, ctx.request_uri(), &ctx.target.dst_uri, self.core.config.seed);
-        if loops::is_loop(ctx, hash) {
+        if loops::is_loop(&ctx.message, hash) {
             return Err(Unsent::Error(482, "Loop Detected"));
         }
         let mut own = None;

@@ -165,6 +165,13 @@ impl Transactions for Proxy {
             _ => self.transaction_reply(ctx, id, &request, code, reason),
         };
         ctx.replied = true;
+        if !ctx.watch.is_none() {
+            // Who hears of the reply sees the request as it is now.
+            if matches!(ctx.kind, RouteKind::Request | RouteKind::Event) {
+                self.save(ctx, id);
+            }
+            self.tell_refused(ctx, id, code);
+        }
         match ctx.kind {
             RouteKind::Failure | RouteKind::BranchFailure => ctx.decision.reply = Some(reply),
             _ => {
@@ -281,7 +288,7 @@ impl Transactions for Proxy {
             s.record_route = inner.record_route.clone();
         });
         let mut decision = std::mem::take(&mut inner.decision);
-        decision.armed = armed(&inner.armed);
+        decision.armed = armed(&inner);
         match self.step(&services(ctx), ctx.now, id, Input::Routed(decision)) {
             Ok(()) => 1,
             Err(_) => -1,
@@ -337,7 +344,7 @@ impl Transactions for Proxy {
         if matches!(ctx.kind, RouteKind::Failure | RouteKind::BranchFailure | RouteKind::OnReply) {
             return;
         }
-        let (timing, options, routes) = (ctx.timing, ctx.options, ctx.armed);
+        let (timing, options, routes, told) = (ctx.timing, ctx.options, ctx.armed, armed(ctx));
         let script = self.shards.of_id(id, |shard| {
             if let Some(t) = timing {
                 shard.set_timing(id, t);
@@ -345,7 +352,7 @@ impl Transactions for Proxy {
             if let Some(o) = options {
                 shard.set_options(id, o);
             }
-            shard.set_armed(id, armed(&routes));
+            shard.set_armed(id, told);
             shard.view(id).and_then(|v| v.script().cloned())
         });
         if let Some(saved) = Saved::from_any(&script) {

@@ -9,6 +9,9 @@ use transaction::Counts;
 
 use crate::shards::Shards;
 
+/// Codes of stateless replies that are counted one by one; the others by class, as in Kamailio.
+const SL_CODES: [u16; 13] = [200, 202, 300, 301, 302, 400, 401, 403, 404, 407, 408, 483, 500];
+
 pub(crate) struct Counters {
     pub(crate) rcv_requests: Statistic,
     pub(crate) rcv_replies: Statistic,
@@ -27,6 +30,7 @@ pub(crate) struct Counters {
     pub(crate) no_destination: Statistic,
     methods: [(Method, Statistic); 14],
     sl_classes: [Statistic; 6],
+    sl_codes: [Statistic; SL_CODES.len()],
 }
 
 impl Counters {
@@ -64,8 +68,12 @@ impl Counters {
                 let name = format!("rcv_requests_{}", m.as_str().to_ascii_lowercase());
                 (m, core(&name, &format!("{} requests received.", m.as_str())))
             }),
+            sl_codes: SL_CODES
+                .map(|c| sl(&format!("{c}_replies"), &format!("Replies {c} sent without a transaction."))),
             sl_classes: [1, 2, 3, 4, 5, 6].map(|c| {
-                sl(&format!("{c}xx_replies"), &format!("{c}xx replies sent without a transaction."))
+                let doc =
+                    format!("{c}xx replies sent without a transaction, but for those counted by their code.");
+                sl(&format!("{c}xx_replies"), &doc)
             }),
         }
     }
@@ -77,7 +85,11 @@ impl Counters {
     }
     pub(crate) fn sent_stateless(&self, code: u16) {
         self.sl_sent.inc();
-        if let Some(s) = (code / 100).checked_sub(1).and_then(|c| self.sl_classes.get(c as usize)) {
+        if let Some(at) = SL_CODES.iter().position(|c| *c == code) {
+            if let Some(counter) = self.sl_codes.get(at) {
+                counter.inc();
+            }
+        } else if let Some(s) = (code / 100).checked_sub(1).and_then(|c| self.sl_classes.get(c as usize)) {
             s.inc();
         }
     }

@@ -11,6 +11,7 @@ mod branch;
 mod calls;
 mod counters;
 mod forward;
+mod hooks;
 mod local;
 mod loops;
 mod receive;

@@ -3,7 +3,6 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use message::{HeaderName, Message};
-use script::RouteContext;
 
 /// Max-Breadth when a request has none (RFC 5393 §5.3.3).
 const DEFAULT_BREADTH: u32 = 60;
@@ -37,14 +36,13 @@ pub(crate) fn loop_hash(message: &Message, uri: &[u8], next_hop: &[u8], seed: u6
     (v ^ (v >> 32)) as u32
 }
 
-/// Whether this very request, going to the same place, has been here before: a loop (482), not a spiral.
-pub(crate) fn is_loop(ctx: &RouteContext<'_>, hash: u32) -> bool {
+/// Whether this very request, going to the same place, has been here before: a loop (482), not a spiral. Nobody else can write the hash,
+/// which is made with a secret; the address in the Via may be any (`set_advertised_address`).
+pub(crate) fn is_loop(message: &Message, hash: u32) -> bool {
     let mut text = [0u8; 9];
     write_suffix(hash, &mut text);
-    ctx.message.vias().flatten().any(|via| {
-        via.branch.is_some_and(|b| b.starts_with(b"z9hG4bK-") && b.ends_with(&text))
-            && ctx.core.is_myself(via.host, via.port, via.transport)
-    })
+    let ours = |branch: &[u8]| branch.starts_with(b"z9hG4bK-") && branch.ends_with(&text);
+    message.vias().flatten().any(|via| via.branch.is_some_and(ours))
 }
 
 /// `.` and eight hex digits: how the hash ends our Via branch.
@@ -82,6 +80,24 @@ pub(crate) fn breadth(message: &Message, branches: usize) -> Result<Option<u32>,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn our_own_branch_is_known_at_any_address() {
+        let mut suffix = [0; 9];
+        write_suffix(loop_hash_of("sip:a@b"), &mut suffix);
+        let suffix = String::from_utf8_lossy(&suffix).into_owned();
+        let text = format!(
+            "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP not.ours;branch=z9hG4bK-1.2.0{suffix}\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
+        );
+        let message = Message::parse(text.as_bytes()).expect("parses");
+        assert!(is_loop(&message, loop_hash_of("sip:a@b")));
+        assert!(!is_loop(&message, loop_hash_of("sip:other@b")), "a spiral");
+    }
+
+    fn loop_hash_of(uri: &str) -> u32 {
+        let message = Message::parse(b"INVITE sip:x SIP/2.0\r\nCall-ID: c\r\n\r\n").expect("parses");
+        loop_hash(&message, uri.as_bytes(), b"", 7)
+    }
 
     #[test]
     fn suffix_round_trip() {

@@ -102,6 +102,7 @@ impl Proxy {
     }
 
     fn end_of_request_route(&self, services: &Services<'_>, ctx: &mut RouteContext<'_>, outcome: RunOutcome) {
+        script::hooks::tell(ctx, &script::Moment::RouteEnded);
         if outcome == RunOutcome::Exception {
             self.counters.script_errors.inc();
             if self.settings.answer_exceptions && !ctx.replied && ctx.message.method() != Method::Ack {
@@ -189,6 +190,11 @@ impl Proxy {
             .ok()
             .and_then(|v| v.branch)
             .and_then(|b| TransactionId::parse_branch(loops::without_suffix(b)));
+        if id.is_none()
+            && self.core.registry.modules().iter().any(|m| m.takes_reply(&self.core, &message, inbound, now))
+        {
+            return;
+        }
         // RFC 3261 §18.1.2: a reply whose topmost Via is not ours is discarded. With `set_advertised_address` the address in it is the
         // script's, and only the branch tells.
         let ours = message.via().is_ok_and(|v| self.core.is_myself(v.host, v.port, v.transport))

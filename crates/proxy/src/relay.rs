@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use message::{Method, print};
-use script::{RelayTo, RouteContext, RouteKind, Services};
+use script::hooks::tell;
+use script::{Interest, Moment, RelayTo, RouteContext, RouteKind, Services};
 use transaction::{Input, Kind, LocalReply, NewTransaction, Refused, TransactionId};
 
 use crate::branch::Unsent;
@@ -70,7 +71,10 @@ impl Proxy {
                 }
                 // The request may have been changed since t_newtran: later routes start from what was sent.
                 self.save(ctx, id);
-                let input = Input::Relay { branches, armed: armed(&ctx.armed) };
+                if ctx.watch.meets(Interest::FORWARDED) {
+                    tell(ctx, &Moment::Forwarded { branches: branches.len() });
+                }
+                let input = Input::Relay { branches, armed: armed(ctx) };
                 let _ = self.step(&services(ctx), ctx.now, id, input);
                 1
             }
@@ -133,6 +137,7 @@ impl Proxy {
                 let _ = self.step(&services(ctx), ctx.now, found.id, Input::Ack);
                 return 1;
             }
+            self.tell_ack(ctx, found.id);
         }
         self.send_stateless(ctx, to)
     }
@@ -162,6 +167,7 @@ impl Proxy {
             self.write_reply(&ctx.message, 200, reason, &tag, ctx.edits.reply_rows(), stamp, None, out);
         });
         ctx.replied = true;
+        tell(ctx, &Moment::Cancel);
         let mut rows = Vec::new();
         for h in ctx.message.headers_named(message::HeaderName::Reason) {
             rows.extend_from_slice(b"Reason: ");
@@ -195,10 +201,11 @@ impl Proxy {
             return 1;
         }
         let method = ctx.message.method();
-        let Ok(cseq) = ctx.message.cseq() else { return -1 };
+        let Ok(cseq) = ctx.message.cseq().map(|cseq| cseq.number) else { return -1 };
         if method == Method::Ack {
             return -1;
         }
+        tell(ctx, &Moment::Created);
         let options = ctx.options.unwrap_or(self.settings.options);
         let trying =
             (with_trying && method == Method::Invite && !options.no_auto_100).then(|| self.trying(ctx));
@@ -212,7 +219,7 @@ impl Proxy {
             trying,
         };
         let mut actions = Vec::new();
-        let created = self.shards.of_request(ctx.message.call_id(), cseq.number, |shard| {
+        let created = self.shards.of_request(ctx.message.call_id(), cseq, |shard| {
             let created = shard.create(new, ctx.now.mono, &mut actions);
             if let Err(Refused::Duplicate(id)) = created {
                 let _ = shard.step(id, Input::Retransmission, ctx.now.mono, &mut actions);

@@ -1,4 +1,5 @@
-//! A URI to the next hop (RFC 3261 §16.6 step 7, RFC 3263 without DNS: addresses and `localhost` only until the DNS resolver comes).
+//! A URI to the next hop (RFC 3261 §16.6 step 7, RFC 3263 without DNS: addresses, `localhost` and names given by `dns.add_a` only,
+//! until the DNS resolver comes).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -14,8 +15,8 @@ pub(crate) fn resolve(ctx: &RouteContext<'_>, uri: &[u8], force: Option<Transpor
     }
     let maddr = uri.params.get("maddr").and_then(|p| p.value);
     let ip = match maddr {
-        Some(host) => host_ip(host)?,
-        None => uri.ip().or_else(|| host_ip(uri.host))?,
+        Some(host) => host_ip(ctx, host)?,
+        None => uri.ip().or_else(|| host_ip(ctx, uri.host))?,
     };
     let transport = match (force, uri.transport(), uri.scheme) {
         (Some(t), _, _) => t,
@@ -42,10 +43,10 @@ pub(crate) fn resolve_proxy(ctx: &RouteContext<'_>, text: &[u8]) -> Option<Hop> 
     resolve(ctx, &uri, transport)
 }
 
-fn host_ip(host: &[u8]) -> Option<IpAddr> {
+fn host_ip(ctx: &RouteContext<'_>, host: &[u8]) -> Option<IpAddr> {
     if host.eq_ignore_ascii_case(b"localhost") {
         return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     let host = host.strip_prefix(b"[").and_then(|h| h.strip_suffix(b"]")).unwrap_or(host);
-    std::str::from_utf8(host).ok()?.parse().ok()
+    std::str::from_utf8(host).ok()?.parse().ok().or_else(|| ctx.core.names.address(host, ctx.now))
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, Mutex};
 
 use message::Edits;
-use script::{ArmedRoutes, Branch, Inbound, RecordRoute, RouteContext, Vars};
+use script::{ArmedRoutes, Branch, Inbound, Interest, Kept, RecordRoute, RouteContext, Vars};
 use transaction::Armed;
 
 /// The request's side of a [`RouteContext`], kept in the transaction.
@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) xflags: [u32; 2],
     pub(crate) armed: ArmedRoutes,
     pub(crate) force_rport: bool,
+    pub(crate) watch: Interest,
+    pub(crate) kept: Kept,
 }
 
 /// A [`State`] that routes on several workers update, one at a time.
@@ -42,6 +44,10 @@ impl Saved {
     pub(crate) fn update(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(|e| e.into_inner()));
     }
+    /// What modules want to hear of this transaction.
+    pub(crate) fn watch(&self) -> Interest {
+        self.state.lock().unwrap_or_else(|e| e.into_inner()).watch
+    }
     pub(crate) fn vars(&self) -> Option<Arc<Vars>> {
         self.vars.lock().unwrap_or_else(|e| e.into_inner()).clone()
     }
@@ -62,6 +68,8 @@ impl State {
             xflags: ctx.xflags,
             armed: ctx.armed,
             force_rport: ctx.force_rport,
+            watch: ctx.watch,
+            kept: ctx.kept.clone(),
         }
     }
     /// Puts it into the context of a failure route. Script flags start anew, as in Kamailio.
@@ -75,14 +83,18 @@ impl State {
         ctx.xflags = self.xflags;
         ctx.armed = self.armed;
         ctx.force_rport = self.force_rport;
+        ctx.watch = self.watch;
+        ctx.kept = self.kept;
     }
 }
 
 /// The transaction's view of what is armed.
-pub(crate) fn armed(routes: &ArmedRoutes) -> Armed {
+pub(crate) fn armed(ctx: &RouteContext<'_>) -> Armed {
+    let routes = &ctx.armed;
     Armed {
         on_reply: routes.on_reply.is_some(),
         failure: routes.on_failure.is_some(),
         branch_failure: routes.on_branch_failure.is_some(),
+        told: ctx.watch.meets(Interest::PROVISIONAL | Interest::FAILING | Interest::FINAL),
     }
 }

@@ -12,10 +12,14 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod engine;
+pub mod exchange;
 pub mod function;
+pub mod hooks;
 mod ip_text;
+pub mod levels;
 pub mod listener;
 pub mod module;
+pub mod names;
 pub mod outbox;
 pub mod parked;
 pub mod printers;
@@ -32,7 +36,7 @@ pub mod transactions;
 pub mod value;
 pub mod vars;
 
-pub use config::CoreConfig;
+pub use config::{Alias, CoreConfig};
 pub use context::{
     ArmedRoutes, Branch, Inbound, RouteContext, SendFlags, Services, Slots, Unwind, WorkerState,
 };
@@ -41,8 +45,10 @@ pub use engine::{
     ScriptEngine, ScriptError, ScriptWorker,
 };
 pub use function::{Arg, Function, Outcome, Param, ParamKind, Returns};
-pub use listener::Listener;
-pub use module::{Core, LocalEnd, ModParam, Module, ParamType, ParamValue, Setup, SetupError};
+pub use hooks::{DialogMoment, Interest, Kept, Moment};
+pub use levels::Levels;
+pub use listener::{Listener, LocalHosts};
+pub use module::{Core, LocalEnd, ModParam, Module, ParamType, ParamValue, RuntimeParam, Setup, SetupError};
 pub use outbox::Outbox;
 pub use parked::Parked;
 pub use pv::transformations;

@@ -1,6 +1,7 @@
 //! The addresses this server answers on, and what counts as "myself".
 
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use message::Transport;
 
@@ -31,5 +32,28 @@ impl Listener {
     /// Port for Via and Record-Route.
     pub fn via_port(&self) -> u16 {
         self.advertise.as_ref().map_or(self.address.port(), |(_, port)| *port)
+    }
+}
+
+type IsLocal = dyn Fn(&[u8]) -> bool + Send + Sync;
+
+/// A module's list of hosts that count as this server (`domain` with `register_myself`). Set once, when modules are set up.
+#[derive(Clone, Default)]
+pub struct LocalHosts(Arc<OnceLock<Box<IsLocal>>>);
+
+impl LocalHosts {
+    /// From now on this is asked, too. It must be quick and take no lock that is held for long. False when another module was first.
+    pub fn register(&self, is_local: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> bool {
+        self.0.set(Box::new(is_local)).is_ok()
+    }
+    /// Whether a module says that the host is ours.
+    pub fn contains(&self, host: &[u8]) -> bool {
+        self.0.get().is_some_and(|is_local| is_local(host))
+    }
+}
+
+impl std::fmt::Debug for LocalHosts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.get().is_some() { "LocalHosts(a module's)" } else { "LocalHosts(none)" })
     }
 }

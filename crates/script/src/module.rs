@@ -6,8 +6,10 @@ use std::sync::Arc;
 use message::Message;
 use transaction::Now;
 
+use crate::exchange::Asking;
 use crate::{
-    Callbacks, CoreConfig, Function, Listener, PseudoVariable, Registry, RpcCommand, Services, Statistics,
+    Callbacks, CoreConfig, Function, Inbound, Interest, Listener, Moment, PseudoVariable, Registry,
+    RouteContext, RpcCommand, Services, Statistics,
 };
 
 /// What every part of the server shares, read-only after start-up.
@@ -22,6 +24,10 @@ pub struct Core {
     pub statistics: Statistics,
     /// Callback names.
     pub callbacks: Callbacks,
+    /// Addresses of host names given by the operator.
+    pub names: crate::names::Names,
+    /// Questions to RTP relays and the like.
+    pub exchange: Asking,
 }
 
 /// Type of a module parameter, as in `modparams.tsv`.
@@ -64,6 +70,65 @@ pub struct ModParam {
     /// Documentation with unit, range and default.
     pub doc: &'static str,
 }
+
+/// A parameter as `cfg.*` (module `cfg_rpc`) shows it while the server runs, and changes it where that is possible.
+#[derive(Clone, Copy)]
+pub struct RuntimeParam {
+    /// Group, Kamailio's: mostly the module's name.
+    pub group: &'static str,
+    /// Name in the group.
+    pub name: &'static str,
+    /// What it is.
+    pub doc: &'static str,
+    /// Type.
+    pub kind: ParamType,
+    /// The value in force.
+    pub value: fn(&dyn Module, &Core) -> ParamValue,
+    /// Changes it from now on; `None` for what is read once, at the start. A value out of range is an error that says so.
+    pub change: Option<ChangeParam>,
+}
+
+/// Rows of parameters that are read once, at the start: `read_only_params!("tm", Tm; "fr_timer" Int "Milliseconds ..." |m| m.fr_timer.into();)`.
+#[macro_export]
+macro_rules! read_only_params {
+    ($group:literal, $module:ty; $($name:literal $kind:ident $doc:literal $value:expr;)*) => {
+        &[$($crate::RuntimeParam {
+            group: $group,
+            name: $name,
+            doc: $doc,
+            kind: $crate::ParamType::$kind,
+            value: |module, _| {
+                let value: fn(&$module) -> $crate::ParamValue = $value;
+                match (module as &dyn ::std::any::Any).downcast_ref::<$module>() {
+                    Some(module) => value(module),
+                    None => $crate::ParamValue::Int(0),
+                }
+            },
+            change: None,
+        }),*]
+    };
+}
+
+impl From<i64> for ParamValue {
+    fn from(value: i64) -> ParamValue {
+        ParamValue::Int(value)
+    }
+}
+
+impl From<bool> for ParamValue {
+    fn from(value: bool) -> ParamValue {
+        ParamValue::Int(value.into())
+    }
+}
+
+impl From<&str> for ParamValue {
+    fn from(value: &str) -> ParamValue {
+        ParamValue::Str(value.to_owned())
+    }
+}
+
+/// Changes a [`RuntimeParam`] of a module.
+pub type ChangeParam = fn(&dyn Module, &Core, ParamValue) -> Result<(), SetupError>;
 
 /// Why a module refuses its configuration; printed beside the line of the `modparam` or `loadmodule`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,10 +195,32 @@ pub trait Module: Any + Send + Sync {
     fn rpc(&self) -> &'static [RpcCommand] {
         &[]
     }
+    /// Parameters that `cfg.*` can show and change while the server runs.
+    fn runtime_params(&self) -> &'static [RuntimeParam] {
+        &[]
+    }
     /// Called once after all parameters are set.
     fn setup(&mut self, setup: &Setup<'_>) -> Result<(), SetupError> {
         let _ = setup;
         Ok(())
+    }
+    /// What it may want to hear of requests and transactions; asked after [`Module::setup`].
+    fn interest(&self) -> Interest {
+        Interest::NONE
+    }
+    /// Hears of a moment that [`Module::interest`] names: also of transactions that another module watches. Never with a lock held.
+    fn hear(&self, ctx: &mut RouteContext<'_>, moment: &Moment<'_>) {
+        let _ = (ctx, moment);
+    }
+    /// Called once before the first message, when sockets are bound and rights are given up; not for a mere check of the configuration. It may
+    /// wait (for a database) and start threads. An error keeps the server from starting.
+    fn start(&self, core: &Core, now: Now) -> Result<(), SetupError> {
+        let _ = (core, now);
+        Ok(())
+    }
+    /// Whether a function of its may wait: an engine releases its interpreter around such calls. Asked once, after set-up.
+    fn waits(&self, function: &Function) -> bool {
+        function.blocking
     }
     /// Called about once a second by the timer worker, never with a lock held. `budget` bounds the work: items to look at.
     fn tick(&self, core: &Core, now: Now) {
@@ -142,6 +229,12 @@ pub trait Module: Any + Send + Sync {
     /// Called after each [`Module::tick`] on the same thread, which has an engine of its own: event callbacks run here.
     fn events(&self, services: &Services<'_>, now: Now) {
         let _ = (services, now);
+    }
+    /// Whether a reply answers a request that this module sent without a transaction, with a Via branch of its own: it goes no further
+    /// then, and no script sees it. Asked only for replies whose branch no transaction made; never with a lock held.
+    fn takes_reply(&self, core: &Core, reply: &Message, inbound: Inbound, now: Now) -> bool {
+        let _ = (core, reply, inbound, now);
+        false
     }
     /// A request of this module's ([`Transactions::send_request`](crate::Transactions::send_request)) got its final reply, or none in time.
     /// Called once for each request (for every 2xx of an INVITE), on whatever thread takes in the reply, never with a lock held. It must

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::context::{ArmedRoutes, Branch, Inbound, SendFlags, Slots, Unwind};
-use crate::{RecordRoute, RouteContext, RouteKind, Services, Value, Vars};
+use crate::{Interest, Kept, RecordRoute, RouteContext, RouteKind, Services, Value, Vars};
 use message::{Edits, Message};
 use std::sync::Arc;
 use transaction::{Now, Options, Outcome, Timing, TransactionId};
@@ -65,6 +65,8 @@ parked! {
     options: Option<Options>,
     decision: Outcome,
     slots: Slots,
+    watch: Interest,
+    kept: Kept,
     advertise: (Option<String>, Option<u16>),
     unwind: Option<Unwind>,
     send_flags: SendFlags,

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::{Format, Function, Module, PseudoVariable, Pv, RpcCommand};
+use crate::{Format, Function, Interest, Module, PseudoVariable, Pv, RpcCommand};
 
 /// Rows of the loaded modules.
 #[derive(Default)]
@@ -15,6 +15,7 @@ pub struct Registry {
     /// Name in the native route language to the rows, one per number of parameters.
     cfg_functions: HashMap<&'static str, Vec<(usize, &'static Function)>>,
     pseudo_variables: HashMap<&'static [u8], &'static PseudoVariable>,
+    interest: Interest,
 }
 
 impl Registry {
@@ -22,6 +23,7 @@ impl Registry {
     pub fn new(modules: Vec<Arc<dyn Module>>) -> Registry {
         let mut registry = Registry::default();
         for (i, module) in modules.iter().enumerate() {
+            registry.interest = registry.interest | module.interest();
             for f in module.functions() {
                 registry.functions.entry((f.object, f.name)).or_insert((i, f));
                 for name in f.cfg {
@@ -38,6 +40,10 @@ impl Registry {
     /// Loaded modules in load order.
     pub fn modules(&self) -> &[Arc<dyn Module>] {
         &self.modules
+    }
+    /// What any module may want to hear.
+    pub fn interest(&self) -> Interest {
+        self.interest
     }
     /// A module by type.
     pub fn module<M: Module>(&self) -> Option<&M> {

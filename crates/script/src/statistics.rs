@@ -108,6 +108,13 @@ impl Statistics {
     pub fn value(&self, name: &str) -> Option<i64> {
         self.rows().iter().find(|((_, n), _)| n == name).map(|(_, row)| row.value())
     }
+    /// A kept counter by group and name; not one that is computed.
+    pub fn find(&self, group: &str, name: &str) -> Option<Statistic> {
+        match &self.rows().get(&(group.to_owned(), name.to_owned()))?.source {
+            Source::Kept(s) => Some(s.clone()),
+            Source::Computed(_) => None,
+        }
+    }
     /// `(group, name, value, doc)` of all, or of one group.
     pub fn list(&self, group: Option<&str>) -> Vec<(String, String, i64, String)> {
         self.rows()

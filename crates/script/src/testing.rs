@@ -39,6 +39,7 @@ impl Bench {
     }
     /// A bench with core parameters.
     pub fn with_config(modules: Vec<Arc<dyn Module>>, config: CoreConfig) -> Bench {
+        config.levels.set_debug(config.debug);
         let listen = |transport, address: &str| Listener {
             transport,
             address: address.parse().unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060)),
@@ -56,6 +57,8 @@ impl Bench {
                 registry: Registry::new(modules),
                 statistics: Statistics::default(),
                 callbacks: Callbacks::default(),
+                names: Default::default(),
+                exchange: Default::default(),
             },
             transactions: NoTransactions::default(),
             outbox: Outbox::default(),
@@ -82,14 +85,17 @@ impl Bench {
         let source = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5070);
         let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
         let inbound = Inbound { source, local, socket: SocketId(0), transport: Transport::Udp };
-        let services = Services {
+        RouteContext::new(&self.services(), kind, Arc::new(message), inbound, self.now)
+    }
+    /// What a worker would bring.
+    pub fn services(&self) -> Services<'_> {
+        Services {
             core: &self.core,
             transactions: &self.transactions,
             engine: &self.engine,
             worker: &self.worker,
             outbox: &self.outbox,
-        };
-        RouteContext::new(&services, kind, Arc::new(message), inbound, self.now)
+        }
     }
     /// Calls `KSR.<path>` with arguments converted as an engine does it. Panics when there is no such function or an argument does not
     /// fit: this is for tests.

@@ -16,6 +16,8 @@ pub struct Facts<'a> {
     pub workers: &'a [usize],
     /// Control socket.
     pub control: Option<&'a Path>,
+    /// Admin address.
+    pub admin: Option<std::net::SocketAddr>,
 }
 
 /// The text.
@@ -40,6 +42,9 @@ pub fn text(core: &Core, facts: &Facts<'_>) -> String {
             None => "none".to_owned(),
         },
     ));
+    if let Some(admin) = facts.admin {
+        lines.push(("admin", format!("http://{admin}/metrics, /rpc, /health")));
+    }
     if let Some(hint) = phone_hint(core, &modules) {
         lines.push(("phones", hint));
     }

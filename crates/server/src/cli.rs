@@ -36,6 +36,12 @@ pub enum Command {
     Check(RunArgs),
     /// Asks or tells the running server something over its control socket.
     Ctl(CtlArgs),
+    /// Makes, checks, shows and moves the tables of a database, in Kamailio's layouts.
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Adds, changes, removes and lists subscribers.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Prints the reference pages made from the declarations: KSR functions, parameters, commands, stubs.
     #[command(visible_alias = "docs")]
     Generate(GenerateArgs),
@@ -59,6 +65,141 @@ pub struct CtlArgs {
     /// Its arguments. Numbers are sent as numbers; `s:123` is the text 123.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,
+}
+
+/// Which database a command is about.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseArgs {
+    /// Configuration whose `db_url` is meant, when no URL is given.
+    #[arg(short = 'f', value_name = "FILE", default_value = "/etc/kamailio/kamailio.cfg")]
+    pub file: PathBuf,
+    /// Define for the configuration's preprocessor: `-A WITH_MYSQL`.
+    #[arg(short = 'A', value_name = "NAME[=VALUE]")]
+    pub define: Vec<String>,
+}
+
+/// `db`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "A database is named by its URL, or by the configuration that uses it:\n  \
+          sqlite:///absolute/path/of/the.file            postgres://user:password@host:port/name\n  \
+          mysql://user:password@host:port/name           text:///folder (read only)\n\n\
+          Examples:\n  \
+          trunkline db create sqlite:////var/lib/kamailio/kamailio.db\n  \
+          trunkline db check -f /etc/kamailio/kamailio.cfg\n  \
+          trunkline db migrate text:///etc/kamailio/dbtext sqlite:////var/lib/kamailio/kamailio.db\n  \
+          trunkline db show -f /etc/kamailio/kamailio.cfg subscriber")]
+pub enum DbCommand {
+    /// Makes the tables that are missing; those that are there stay as they are. The database of a server has to exist and be the user's to change.
+    Create {
+        /// Database; without it that of the configuration.
+        url: Option<String>,
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// All of Kamailio's tables, those for presence and other modules too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Compares versions and columns of all tables with what this server expects; changes nothing. Exit code 1 when something is wrong.
+    Check {
+        /// Database; without it that of the configuration.
+        url: Option<String>,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Lists the tables with their versions and numbers of rows, or the rows of one table.
+    Show {
+        /// Database, and the table to print; without a URL the database is that of the configuration.
+        #[arg(value_name = "URL|TABLE", num_args = 0..=2)]
+        what: Vec<String>,
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Most rows to print.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Print passwords and their digests, which are hidden otherwise.
+        #[arg(long)]
+        secrets: bool,
+    },
+    /// Copies all rows into another database, making its tables. Tables that have rows there already are left alone.
+    Migrate {
+        /// Database to read.
+        from: String,
+        /// Database to write.
+        to: String,
+        /// Only this table; may be repeated.
+        #[arg(long = "table", value_name = "NAME")]
+        tables: Vec<String>,
+    },
+}
+
+/// Which subscribers a command is about, and where they are.
+#[derive(Debug, Clone, Args)]
+pub struct SubscriberArgs {
+    /// Database, instead of auth_db's `db_url` in the configuration.
+    #[arg(long, value_name = "URL")]
+    pub db: Option<String>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Table.
+    #[arg(long, value_name = "NAME", default_value = "subscriber")]
+    pub table: String,
+}
+
+/// Where a password comes from and how it is kept.
+#[derive(Debug, Clone, Args)]
+pub struct PasswordArgs {
+    /// Password. Others can see it in the list of processes: without it, it is asked for, or read from standard input.
+    pub password: Option<String>,
+    /// Realm of the digests, when it is not the domain.
+    #[arg(long)]
+    pub realm: Option<String>,
+    /// Keep the password itself too. Needed where auth_db's `calculate_ha1` is set, and then done without this flag.
+    #[arg(long, conflicts_with = "no_plaintext")]
+    pub plaintext: bool,
+    /// Never keep the password itself, only the digests ha1 and ha1b.
+    #[arg(long)]
+    pub no_plaintext: bool,
+}
+
+/// `user`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  \
+          trunkline user add alice@example.com\n  \
+          trunkline user add alice@example.com --db sqlite:////var/lib/kamailio/kamailio.db < password.txt\n  \
+          trunkline user list -f /etc/kamailio/kamailio.cfg")]
+pub enum UserCommand {
+    /// Adds a subscriber with a password.
+    Add {
+        /// user@domain; without a domain SIP_DOMAIN of the environment.
+        user: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        #[command(flatten)]
+        subscribers: SubscriberArgs,
+    },
+    /// Changes a subscriber's password.
+    Passwd {
+        /// user@domain; without a domain SIP_DOMAIN of the environment.
+        user: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        #[command(flatten)]
+        subscribers: SubscriberArgs,
+    },
+    /// Removes a subscriber.
+    Rm {
+        /// user@domain; without a domain SIP_DOMAIN of the environment.
+        user: String,
+        #[command(flatten)]
+        subscribers: SubscriberArgs,
+    },
+    /// Lists subscribers.
+    List {
+        /// Only those of this domain, or this user@domain.
+        only: Option<String>,
+        #[command(flatten)]
+        subscribers: SubscriberArgs,
+    },
 }
 
 /// `generate`.
@@ -109,6 +250,10 @@ pub struct RunArgs {
     /// Control socket, instead of /run/trunkline/trunkline.sock.
     #[arg(long = "ctl", value_name = "PATH", env = "TRUNKLINE_CTL")]
     pub ctl: Option<PathBuf>,
+    /// Answer HTTP here: `POST /rpc`, `GET /metrics`, `GET /health`. A port is one of 127.0.0.1; whoever reaches the address may do
+    /// anything `trunkline ctl` can.
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
+    pub admin: Option<String>,
     /// Log level: -1 errors, 0 warnings, 1 notices, 2 infos, 3 everything; instead of `debug`.
     #[arg(long, value_name = "LEVEL", allow_hyphen_values = true)]
     pub debug: Option<i32>,

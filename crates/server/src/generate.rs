@@ -18,6 +18,7 @@ const TABLES: printers::Tables<'static> = printers::Tables {
     transformations: include_str!("../../../docs/kamailio/transformations.tsv"),
     transformation_usage: include_str!("../../../docs/kamailio/transformation_usage.tsv"),
     parameters: include_str!("../../../docs/kamailio/modparams.tsv"),
+    rpc: include_str!("../../../docs/kamailio/rpc_commands.tsv"),
 };
 
 /// Writes the pages to a folder, or all of them to stdout.

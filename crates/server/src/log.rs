@@ -6,11 +6,12 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use script::Levels;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata, Subscriber, span};
@@ -41,7 +42,10 @@ enum Item {
 }
 
 struct State {
-    debug: AtomicI32,
+    /// Levels before the configuration's are known.
+    first: Levels,
+    /// Those of the configuration.
+    levels: OnceLock<Arc<Levels>>,
     dropped: AtomicU64,
     queue: SyncSender<Item>,
     prefix: OnceLock<String>,
@@ -59,7 +63,8 @@ pub fn start(debug: i32, colour: bool) {
     let (queue, items) = sync_channel(QUEUE);
     let stderr = std::io::stderr();
     let state = Arc::new(State {
-        debug: AtomicI32::new(debug),
+        first: Levels::new(debug),
+        levels: OnceLock::new(),
         dropped: AtomicU64::new(0),
         queue,
         prefix: OnceLock::new(),
@@ -92,17 +97,12 @@ pub fn set_prefix(prefix: &str) {
     }
 }
 
-/// Changes the level while running (`debug=`, `corex.debug`).
-pub fn set_debug(debug: i32) {
+/// From here on these levels hold, and changes to them.
+pub fn follow(levels: Arc<Levels>) {
     if let Some(s) = STATE.get() {
-        s.debug.store(debug, Ordering::Relaxed);
+        let _ = s.levels.set(levels);
         tracing::callsite::rebuild_interest_cache();
     }
-}
-
-/// The level in force.
-pub fn debug() -> i32 {
-    STATE.get().map_or(0, |s| s.debug.load(Ordering::Relaxed))
 }
 
 /// Lines lost so far because the queue was full.
@@ -151,6 +151,9 @@ fn write_lines(state: &State, items: &Receiver<Item>) {
 }
 
 impl State {
+    fn levels(&self) -> &Levels {
+        self.levels.get().map_or(&self.first, |l| l)
+    }
     fn line(&self, level: i32, module: &str, call_id: Option<&str>, text: &str) -> String {
         let row = LEVELS.iter().find(|(n, ..)| *n == level).unwrap_or(&LEVELS[8]);
         let mut line = String::with_capacity(96 + text.len());
@@ -190,10 +193,10 @@ impl State {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= most(self.0.debug.load(Ordering::Relaxed))
+        metadata.is_event() && *metadata.level() <= most(self.0.levels().of(judged_as(module_of(metadata))))
     }
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(most(self.0.debug.load(Ordering::Relaxed)))
+        Some(most(self.0.levels().highest()))
     }
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
@@ -205,12 +208,10 @@ impl Subscriber for Log {
             Level::INFO => 2,
             _ => 3,
         });
-        if level > self.0.debug.load(Ordering::Relaxed) {
+        let module = module_of(meta);
+        if level > self.0.levels().of(judged_as(module)) {
             return;
         }
-        let module = meta.target();
-        let module = module.strip_prefix("trunkline_").unwrap_or(module);
-        let module = module.split("::").next().unwrap_or(module);
         fields.text.push_str(&fields.rest);
         let line = self.0.line(level, module, fields.call_id.as_deref(), &fields.text);
         if let Err(TrySendError::Full(_)) = self.0.queue.try_send(Item::Line(line)) {
@@ -224,6 +225,21 @@ impl Subscriber for Log {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
+}
+
+/// The module whose level a line goes by: the server's own parts are Kamailio's core.
+fn judged_as(module: &str) -> &str {
+    match module {
+        "script" | "server" | "udp" | "log" | "python" | "proxy" | "transport" => "core",
+        other => other,
+    }
+}
+
+/// The module a line is of: the first part of its target.
+fn module_of<'a>(metadata: &Metadata<'a>) -> &'a str {
+    let module = metadata.target();
+    let module = module.strip_prefix("trunkline_").unwrap_or(module);
+    module.split("::").next().unwrap_or(module)
 }
 
 /// The `tracing` level that lets everything through that a Kamailio level may show.
@@ -283,7 +299,8 @@ mod tests {
 
     fn state() -> State {
         State {
-            debug: AtomicI32::new(0),
+            first: Levels::default(),
+            levels: OnceLock::new(),
             dropped: AtomicU64::new(0),
             queue: sync_channel(1).0,
             prefix: OnceLock::new(),

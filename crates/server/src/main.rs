@@ -6,16 +6,18 @@
 //! assemble  loadmodule, modparam          station   what others may take of a stuck worker
 //! listen    listen -> sockets             rpc, ctl  JSON-RPC 2.0 over a Unix socket
 //! engine    the script engine             log       Kamailio-like log lines
-//! metrics   Prometheus text
+//! metrics   Prometheus text               db, user  tables and subscribers of a database
 //! ```
 #![forbid(unsafe_code)]
 
+mod ask;
 mod assemble;
 mod banner;
 mod busy;
 mod cli;
 mod clock;
 mod ctl;
+mod db;
 mod engine;
 mod generate;
 mod listen;
@@ -31,6 +33,7 @@ mod sleeper;
 mod start;
 mod station;
 mod turnstile;
+mod user;
 mod worker;
 
 use std::process::ExitCode;
@@ -66,11 +69,20 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => run_or_check(&args, false),
         Some(Command::Check(args)) => run_or_check(&args, true),
         Some(Command::Ctl(args)) => ctl::client::run(&args),
+        Some(Command::Db(command)) => done(db::run(&command)),
+        Some(Command::User(command)) => done(user::run(&command)),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Stubs) => generate::stubs(),
         Some(Command::Version) => version(false),
         None => run_or_check(&cli.run, false),
     }
+}
+
+/// How a command ended that says what went wrong in one text.
+fn done(result: Result<(), String>) -> ExitCode {
+    let Err(why) = result else { return ExitCode::SUCCESS };
+    say::err(format_args!("trunkline: {why}"));
+    ExitCode::FAILURE
 }
 
 fn run_or_check(args: &RunArgs, check: bool) -> ExitCode {

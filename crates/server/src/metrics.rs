@@ -202,6 +202,8 @@ mod tests {
             registry: script::Registry::new(Vec::new()),
             statistics: script::Statistics::default(),
             callbacks: script::Callbacks::default(),
+            names: Default::default(),
+            exchange: Default::default(),
         };
         core.statistics.level("usrloc", "a-b", "x").set(1);
         core.statistics.level("usrloc", "a.b", "x").set(2);

@@ -49,7 +49,8 @@ impl Identity {
     }
 }
 
-fn find_user(name: &str) -> Result<User, String> {
+/// A user by name or number.
+pub(crate) fn find_user(name: &str) -> Result<User, String> {
     let found = match name.parse() {
         Ok(id) => User::from_uid(Uid::from_raw(id)),
         Err(_) => User::from_name(name),
@@ -57,7 +58,8 @@ fn find_user(name: &str) -> Result<User, String> {
     found.map_err(|e| format!("user {name}: {e}"))?.ok_or_else(|| format!("there is no user {name}"))
 }
 
-fn find_group(name: &str) -> Result<Group, String> {
+/// A group by name or number.
+pub(crate) fn find_group(name: &str) -> Result<Group, String> {
     let found = match name.parse() {
         Ok(id) => Group::from_gid(Gid::from_raw(id)),
         Err(_) => Group::from_name(name),

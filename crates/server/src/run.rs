@@ -14,9 +14,10 @@ use transaction::SocketId;
 use crate::banner::{self, Facts};
 use crate::cli::RunArgs;
 use crate::ctl::Control;
+use crate::ctl::doors::Doors;
 use crate::privileges::{Identity, PidFile, work_in};
 use crate::reload::{self, Reloader, known};
-use crate::rpc::{Running, ServerModule};
+use crate::rpc::{Running, ServerModule, ThreadRows};
 use crate::sleeper::Sleeper;
 use crate::start::Prepared;
 use crate::station::{Orphans, Station};
@@ -48,6 +49,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     if identity.uid().is_some() {
         control.give_to(identity.uid(), identity.gid());
     }
+    let doors = Doors::open(&core, args, &identity)?;
     identity.assume()?;
 
     // Taken before it is read: a change from now on is a change.
@@ -94,20 +96,34 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     }));
     let reloader = Arc::new(Reloader::new(&shared, &engine, &script));
 
+    for module in core.registry.modules() {
+        let name = module.name();
+        module.start(&core, crate::clock::now()).map_err(|e| format!("module {name}: {e}"))?;
+    }
     // A module's first tick comes before the first message: usrloc opens the tables of `preload` in it.
     core.registry.modules().iter().for_each(|m| m.tick(&core, crate::clock::now()));
-    let mut threads = Threads::start(&shared, &engine, turn)?;
+    // Known before the first message: a script may ask, and so may whoever waits at the control socket.
+    let rows = ThreadRows::default();
+    if let Some(m) = core.registry.module::<ServerModule>() {
+        m.started(Running {
+            engine: engine.clone(),
+            shared: shared.clone(),
+            reloader: reloader.clone(),
+            threads: rows.clone(),
+        });
+    }
+    let threads = Threads::start(&shared, &engine, turn, rows)?;
     // Kamailio's main process runs `child_init` last, with rank 0.
     let main = engine.worker(0, &core).map_err(|e| e.message)?;
-    threads.add_control(&control, &core)?;
-    if let Some(m) = core.registry.module::<ServerModule>() {
-        m.started(Running { engine: engine.clone(), reloader: reloader.clone(), threads: threads.rows() });
-    }
+    let (serving, asked) = (control.clone(), core.clone());
+    threads.add("ctl", "control", move || serving.serve(&asked))?;
+    doors.serve(&core, &mut |name, shown, f| threads.add(name, shown, f))?;
     let facts = Facts {
         config: config.path(),
         engine: engine.as_ref(),
         workers: &workers,
         control: Some(control.path()),
+        admin: doors.admin(),
     };
     say::err(banner::text(&core, &facts).trim_end());
 
@@ -132,9 +148,13 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     tracing::info!(target: "server", "ending: finishing what was read");
     let ended_in_time = threads.end(&shared, engine.as_ref(), &mut signals);
     core.registry.modules().iter().for_each(|m| m.stop(&core, crate::clock::now()));
+    if !store::journal::flush_all(DRAIN) {
+        tracing::error!(target: "server", "rows for a database could not be written before the end");
+    }
     drop(pid_file);
     // Its thread waits for clients for ever: the file goes here.
     let _ = std::fs::remove_file(control.path());
+    doors.close();
     // Worker threads have dropped their sides; what is left of Python ends with the process, which cannot block on its locks.
     std::mem::forget(main);
     log::flush();
@@ -170,7 +190,7 @@ fn log_statistics(core: &Core) {
 
 /// The threads of the server and how they are told to end.
 struct Threads {
-    rows: Vec<(String, i32)>,
+    rows: ThreadRows,
     stop: Vec<Sender<()>>,
     ended: Receiver<()>,
 }
@@ -181,6 +201,7 @@ impl Threads {
         shared: &Arc<Shared>,
         engine: &Arc<dyn ScriptEngine>,
         turn: Receiver<()>,
+        shown: ThreadRows,
     ) -> Result<Threads, String> {
         let (ready, readiness) = channel::<Ready>();
         let (end, ended) = channel::<()>();
@@ -249,18 +270,15 @@ impl Threads {
         let watched = shared.clone();
         let tid = spawn("watch", move || worker::run_watch(&watched, &told))?;
         rows.push(("watch".to_owned(), tid));
-        Ok(Threads { rows, stop, ended })
+        *shown.lock().unwrap_or_else(|e| e.into_inner()) = rows;
+        Ok(Threads { rows: shown, stop, ended })
     }
 
-    fn add_control(&mut self, control: &Arc<Control>, core: &Arc<Core>) -> Result<(), String> {
-        let (control, core) = (control.clone(), core.clone());
-        let tid = spawn("ctl", move || control.serve(&core))?;
-        self.rows.push(("ctl handler".to_owned(), tid));
+    /// Starts a thread that answers until the process ends.
+    fn add(&self, name: &str, shown: &str, f: impl FnOnce() + Send + 'static) -> Result<(), String> {
+        let tid = spawn(name, f)?;
+        self.rows.lock().unwrap_or_else(|e| e.into_inner()).push((shown.to_owned(), tid));
         Ok(())
-    }
-
-    fn rows(&self) -> Vec<(String, i32)> {
-        self.rows.clone()
     }
 
     /// Stops reading and waits for the workers; false when some were still in a script. A second signal ends the process at once.

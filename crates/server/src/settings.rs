@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cfg::{Config, Diagnostic, Severity};
 use message::Transport;
@@ -16,8 +17,10 @@ pub fn core_config(config: &Config, args: &RunArgs, found: &mut Vec<Diagnostic>)
     let mut c = CoreConfig {
         children: children(config, args, found),
         debug: debug(config, args),
+        levels: Arc::new(script::Levels::new(debug(config, args))),
         server_id: args.server_id.unwrap_or_else(|| u32::try_from(config.server_id()).unwrap_or(0)),
         started: clock::unix().as_secs(),
+        folder: args.file.parent().map(Into::into).unwrap_or_default(),
         pid: std::process::id(),
         // Random per process: the standard library seeds it from the system.
         seed: RandomState::new().hash_one(std::process::id()),

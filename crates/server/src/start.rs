@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use cfg::{Config, Diagnostic, Severity};
+use script::exchange::Asking;
 use script::{Callbacks, Core, CoreConfig, Module, Registry, Statistics};
 use transport::udp::Socket;
 
 use crate::cli::RunArgs;
 use crate::listen::Wanted;
 use crate::rpc::ServerModule;
-use crate::{assemble, banner, clock, engine, listen, log, run, say, settings};
+use crate::{ask, assemble, banner, clock, engine, listen, log, run, say, settings};
 
 /// Everything that was read and checked.
 pub struct Prepared {
@@ -91,6 +92,7 @@ fn prepare(args: &RunArgs, open: bool, found: &mut Vec<Diagnostic>) -> Option<Pr
         tracing::debug!(target: "server", "flags of Kamailio without a meaning here: {}", ignored.join(" "));
     }
     let core_config = settings::core_config(&config, args, found);
+    log::follow(core_config.levels.clone());
     let mut wanted = listen::wanted(&config, args, core_config.children, found);
     if wanted.is_empty() && !found.iter().any(Diagnostic::is_error) {
         let message = "there is no UDP socket to listen on";
@@ -101,6 +103,8 @@ fn prepare(args: &RunArgs, open: bool, found: &mut Vec<Diagnostic>) -> Option<Pr
     }
     let sockets = if open { listen::bind(&mut wanted, &config, found) } else { Vec::new() };
     let loaded = assemble::load(&config, vec![Box::new(ServerModule::default())], found);
+    // Workers, timer, and threads of modules.
+    store::expect_threads(wanted.iter().map(|w| w.workers).sum::<usize>() + 3);
     let listeners: Vec<_> = wanted.iter().map(|w: &Wanted| w.listener.clone()).collect();
     let modules = loaded.set_up(&config, &core_config, &listeners, clock::now(), found);
     let script = engine::python_settings(&config, settings::directory(&config, args).as_deref(), found);
@@ -116,12 +120,15 @@ fn prepare(args: &RunArgs, open: bool, found: &mut Vec<Diagnostic>) -> Option<Pr
 }
 
 fn core(config: CoreConfig, listeners: Vec<script::Listener>, modules: Vec<Arc<dyn Module>>) -> Arc<Core> {
+    let exchange = Asking::new(ask::Sockets::new(config.started, config.pid));
     Arc::new(Core {
+        exchange,
         config,
         listeners,
         registry: Registry::new(modules),
         statistics: Statistics::default(),
         callbacks: Callbacks::default(),
+        names: Default::default(),
     })
 }
 

@@ -103,7 +103,7 @@ impl Shared {
         told.notify_all();
     }
     /// Wakes the timer when something is due before it would wake by itself.
-    fn wake_timer(&self) {
+    pub(crate) fn wake_timer(&self) {
         if self.proxy.soonest().0 < self.timer_sleeps_until.load(Ordering::Relaxed) {
             self.timer.rouse();
         }

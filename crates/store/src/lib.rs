@@ -1,18 +1,44 @@
 //! Databases as modules see them: blocking calls over typed values and column lists, so that a location table or a subscriber table
 //! does not care where it is kept.
 //!
-//! [`Memory`] keeps tables in the process. Other backends come with their own crates behind the same [`Database`]; the `battery` module (feature `testing`) is what
-//! every one of them has to pass.
+//! [`open`] makes the database of a URL: `sqlite.rs`, `postgres.rs` and `mysql.rs` over `sql/`, `text/` reads Kamailio's text files, [`Memory`]
+//! keeps tables in the process. [`schema`] knows Kamailio's tables. The `battery` module (feature `testing`) is what every backend has to pass.
 #![forbid(unsafe_code)]
 
+pub mod journal;
 mod memory;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
+pub mod schema;
+#[cfg(any(feature = "sqlite", feature = "mysql", feature = "postgres"))]
+#[cfg_attr(not(all(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod text;
+#[cfg_attr(not(all(feature = "mysql", feature = "postgres")), allow(dead_code))]
+mod time;
+#[cfg_attr(not(all(feature = "mysql", feature = "postgres")), allow(dead_code))]
+mod url;
+mod worker;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod battery;
 
+pub use journal::Journal;
 pub use memory::Memory;
-pub use open::{open, substitute};
+pub use open::{expect_threads, open, open_or_create, set_timeouts, substitute};
+pub use schema::{VersionError, check_version};
+pub use url::without_password;
+pub use worker::Worker;
+
+/// A Unix time as people read it, in local time: `2030-05-28 21:32:15`.
+pub fn local_time(unix: i64) -> String {
+    time::text(unix).unwrap_or_else(|| unix.to_string())
+}
 
 /// A column's value.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
@@ -61,9 +87,9 @@ impl Value {
 /// How a column is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compare {
-    /// `=`; NULL equals NULL.
+    /// `=`; NULL equals NULL and nothing else.
     Equal,
-    /// `!=`
+    /// `!=`; NULL differs from nothing, all else differs from NULL.
     NotEqual,
     /// `<`
     Less,
@@ -110,6 +136,59 @@ pub struct Query<'a> {
 
 /// Rows in the column order of their query.
 pub type Rows = Vec<Vec<Value>>;
+
+/// A change to rows, for [`Database::atomically`].
+#[derive(Debug, Clone, Copy)]
+pub enum Write<'a> {
+    /// [`Database::insert`]
+    Insert {
+        /// Table.
+        table: &'a str,
+        /// Columns of the row.
+        columns: &'a [&'a str],
+        /// Values.
+        row: &'a [Value],
+    },
+    /// [`Database::replace`]
+    Replace {
+        /// Table.
+        table: &'a str,
+        /// Columns of the row.
+        columns: &'a [&'a str],
+        /// Values.
+        row: &'a [Value],
+    },
+    /// [`Database::update`]
+    Update {
+        /// Table.
+        table: &'a str,
+        /// Columns to set.
+        columns: &'a [&'a str],
+        /// Values.
+        row: &'a [Value],
+        /// All must hold.
+        conditions: &'a [Condition<'a>],
+    },
+    /// [`Database::delete`]
+    Delete {
+        /// Table.
+        table: &'a str,
+        /// All must hold.
+        conditions: &'a [Condition<'a>],
+    },
+}
+
+impl<'a> Write<'a> {
+    /// Its table.
+    pub fn table(&self) -> &'a str {
+        match self {
+            Write::Insert { table, .. }
+            | Write::Replace { table, .. }
+            | Write::Update { table, .. }
+            | Write::Delete { table, .. } => table,
+        }
+    }
+}
 
 /// What a backend can do beyond reading and writing rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -186,4 +265,38 @@ pub trait Database: Send + Sync {
     ) -> Result<u64, Error>;
     /// Deletes the rows for which all conditions hold. Returns how many there were.
     fn delete(&self, table: &str, conditions: &[Condition<'_>]) -> Result<u64, Error>;
+    /// Makes several changes, all or none; says how many rows each changed. A backend without transactions makes them in order and stops at
+    /// the first error.
+    fn atomically(&self, writes: &[Write<'_>]) -> Result<Vec<u64>, Error> {
+        let one = |write: &Write<'_>| match *write {
+            Write::Insert { table, columns, row } => self.insert(table, columns, row).map(|()| 1),
+            Write::Replace { table, columns, row } => self.replace(table, columns, row).map(|()| 1),
+            Write::Update { table, columns, row, conditions } => self.update(table, columns, row, conditions),
+            Write::Delete { table, conditions } => self.delete(table, conditions),
+        };
+        writes.iter().map(one).collect()
+    }
+    /// How many rows there are for which all conditions hold.
+    fn count(&self, table: &str, conditions: &[Condition<'_>]) -> Result<u64, Error> {
+        Ok(self.query(&Query { table, conditions, ..Query::default() })?.len() as u64)
+    }
+    /// After rows were added with row numbers of their own: the next row gets a number that is free.
+    fn renumber(&self, table: &schema::Table) -> Result<(), Error> {
+        let _ = table;
+        Ok(())
+    }
+    /// Names of the tables.
+    fn tables(&self) -> Result<Vec<String>, Error> {
+        Err(Error::Unsupported("list its tables"))
+    }
+    /// Names of a table's columns, as the table is now.
+    fn columns(&self, table: &str) -> Result<Vec<String>, Error> {
+        let _ = table;
+        Err(Error::Unsupported("list a table's columns"))
+    }
+    /// Makes a table. One that is there already is an error.
+    fn create_table(&self, table: &schema::Table) -> Result<(), Error> {
+        let _ = table;
+        Err(Error::Unsupported("make tables"))
+    }
 }

@@ -44,8 +44,10 @@ pub(crate) struct Branch {
     pub result: Option<u16>,
     /// Code of the last reply.
     pub last_code: u16,
-    /// The last reply worth keeping.
+    /// The last failure, for the choice of the best.
     pub reply: Option<Arc<Message>>,
+    /// To tag of the 2xx to an INVITE, by which its ACK is known.
+    pub success: Option<Box<[u8]>>,
     /// The final reply as it would be forwarded.
     pub forward: Option<Arc<[u8]>>,
     /// Who sent the last reply.
@@ -73,6 +75,7 @@ impl Branch {
             result: None,
             last_code: 0,
             reply: None,
+            success: None,
             forward: None,
             from: None,
             replied: false,

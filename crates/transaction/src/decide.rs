@@ -9,6 +9,7 @@ use std::sync::Arc;
 use message::{Message, Method};
 
 use crate::best_reply::{Choice, choose};
+use crate::matching;
 use crate::transaction::{Env, Transaction};
 use crate::{Action, Armed, Input, Outcome, Route, Timestamp};
 
@@ -171,7 +172,7 @@ impl Transaction {
         env: &mut Env<'_>,
     ) {
         match code {
-            ..200 => self.provisional(index, code, forward, env),
+            ..200 => self.provisional(index, code, reply, forward, env),
             200..=299 => self.success(index, code, reply, forward, env),
             _ => {
                 let Some(branch) = self.branches.get_mut(index) else { return };
@@ -186,7 +187,14 @@ impl Transaction {
         }
     }
 
-    fn provisional(&mut self, index: usize, code: u16, forward: Option<Arc<[u8]>>, env: &mut Env<'_>) {
+    fn provisional(
+        &mut self,
+        index: usize,
+        code: u16,
+        reply: Arc<Message>,
+        forward: Option<Arc<[u8]>>,
+        env: &mut Env<'_>,
+    ) {
         let pending = self.branches.get(index).is_some_and(|branch| branch.is_pending());
         // "a stateful proxy MUST NOT forward any 100 (Trying) response" (§16.7 step 5)
         // and who gave up is not told that it rings (as Kamailio)
@@ -200,6 +208,9 @@ impl Transaction {
         }
         if let Some(bytes) = forward {
             self.send_upstream(code, bytes, false, env);
+            if self.armed.told {
+                env.out.push(Action::Provisional { id: self.id, branch: self.number_of(index), reply });
+            }
         }
     }
 
@@ -214,18 +225,20 @@ impl Transaction {
         if self.done && !self.is_invite() {
             return;
         }
+        let (invite, local) = (self.is_invite(), self.is_local());
         if let Some(branch) = self.branches.get_mut(index) {
             branch.result = Some(code);
-            branch.reply = Some(Arc::clone(&reply));
+            branch.reply = local.then(|| Arc::clone(&reply));
+            branch.success = invite.then(|| matching::to_tag(&reply).into());
         }
         if self.is_local() {
             // Every 2xx to an INVITE is told, retransmissions too: each wants its ACK.
-            self.local_final(code, Some(reply), env);
+            self.local_final(code, Some(Arc::clone(&reply)), env);
         } else if let Some(bytes) = forward {
             self.send_upstream(code, bytes, false, env);
         }
         if !self.done {
-            self.completed(code, Some(self.number_of(index)), env);
+            self.completed(code, Some(self.number_of(index)), Some(reply), env);
             self.cancel_others(Some(index), code, env);
         }
     }
@@ -312,16 +325,20 @@ impl Transaction {
     }
 
     fn fail(&mut self, choice: Choice, env: &mut Env<'_>) {
-        if !self.armed.failure {
-            self.finalize(choice, env);
-            return;
-        }
-        self.armed.failure = false;
         let reply = choice
             .branch
             .and_then(|index| self.branches.get(index))
             .and_then(|branch| branch.reply.clone())
             .filter(|_| choice.received);
+        if !self.armed.failure {
+            if self.armed.told {
+                let branch = choice.branch.map_or(0, |index| self.number_of(index));
+                env.out.push(Action::Failing { id: self.id, code: choice.code, branch, reply });
+            }
+            self.finalize(choice, env);
+            return;
+        }
+        self.armed.failure = false;
         self.run(Route::Failure, choice.branch, reply, choice.code, Awaited::Failure(choice), env);
     }
 
@@ -335,7 +352,7 @@ impl Transaction {
             let reply = branch.and_then(|branch| branch.reply.clone()).filter(|_| choice.received);
             self.local_final(choice.code, reply, env);
             self.status = choice.code;
-            self.completed(choice.code, choice.branch.map(|index| self.number_of(index)), env);
+            self.completed(choice.code, choice.branch.map(|index| self.number_of(index)), None, env);
             return;
         }
         let forward = branch.and_then(|branch| branch.forward.clone());
@@ -370,7 +387,8 @@ impl Transaction {
             _ => (code, bytes),
         };
         self.send_upstream(code, bytes, false, env);
-        self.completed(code, Some(self.number_of(index)), env);
+        let number = self.number_of(index);
+        self.completed(code, Some(number), self.failure_of(number), env);
     }
 
     /// A final reply where no branch gave one.
@@ -383,7 +401,7 @@ impl Transaction {
         // has timed out by then)
         let unwanted = code == 408 && !self.is_invite() && !self.options.noninvite_408;
         if self.options.disable_internal_reply || unwanted {
-            env.out.push(Action::Completed { id: self.id, code, branch: None, local: true });
+            env.out.push(Action::Completed { id: self.id, code, branch: None, local: true, reply: None });
             self.end_silently(env);
             return;
         }
@@ -439,6 +457,7 @@ impl Transaction {
         self.armed.on_reply |= armed.on_reply;
         self.armed.failure |= armed.failure;
         self.armed.branch_failure |= armed.branch_failure;
+        self.armed.told |= armed.told;
     }
 
     fn after_on_reply(
@@ -466,7 +485,11 @@ impl Transaction {
             return;
         }
         // One shot each, but the reply route holds for the branches of every leg, as in Kamailio.
-        self.armed = Armed { on_reply: self.armed.on_reply || outcome.armed.on_reply, ..outcome.armed };
+        self.armed = Armed {
+            on_reply: self.armed.on_reply || outcome.armed.on_reply,
+            told: self.armed.told || outcome.armed.told,
+            ..outcome.armed
+        };
         if let Some(reply) = outcome.reply {
             self.apply(Input::Reply(reply), env);
         }
@@ -481,7 +504,7 @@ impl Transaction {
             self.take_cancel();
             self.ask_reply(487, "Request Terminated", env);
         } else {
-            if outcome.drop_replies || !self.options.keep_replies {
+            if outcome.drop_replies.unwrap_or(!self.options.keep_replies) {
                 self.leg = self.branches.len();
             }
             self.start_branches(outcome.branches, env);
@@ -530,7 +553,7 @@ impl Transaction {
             Awaited::Continue => self.check_complete(env),
             awaited => {
                 // A script that does not come back is not asked again.
-                self.armed = Armed::default();
+                self.armed = Armed { told: self.armed.told, ..Armed::default() };
                 self.routed(Deciding { awaited, ..deciding }, Outcome::default(), env);
             }
         }

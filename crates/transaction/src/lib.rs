@@ -219,8 +219,9 @@ pub struct Outcome {
     pub branches: Vec<NewBranch>,
     /// A reply made by the route (`t_reply`).
     pub reply: Option<LocalReply>,
-    /// Forget replies collected so far when the best is chosen (`t_drop_replies`).
-    pub drop_replies: bool,
+    /// Forget replies collected so far when the best is chosen, or keep them (`t_drop_replies`); `None`: as [`Options::keep_replies`]
+    /// says.
+    pub drop_replies: Option<bool>,
     /// The routes armed for what follows. After a failure route `failure` and `branch_failure` hold only when armed again here, `on_reply`
     /// persists; after other routes this comes on top of what was armed. [`Shard::set_armed`] disarms.
     pub armed: Armed,
@@ -235,6 +236,8 @@ pub struct Armed {
     pub failure: bool,
     /// `t_on_branch_failure` is set.
     pub branch_failure: bool,
+    /// Somebody wants to hear of replies: of [`Action::Provisional`], [`Action::Failing`], and what [`Action::Completed`] sent.
+    pub told: bool,
 }
 
 /// What can happen to a transaction.
@@ -288,8 +291,13 @@ pub enum Action {
     /// The best reply is a 401 or 407 and other branches were challenged too (RFC 3261 §16.7 step 7): print `replies[0]` with the
     /// WWW-Authenticate and Proxy-Authenticate rows of the others added, and give it back with [`Input::Reply`].
     MergeAuth { id: TransactionId, branch: u16, replies: Vec<Arc<Message>> },
-    /// A final reply was chosen and sent to the caller: for accounting and statistics.
-    Completed { id: TransactionId, code: u16, branch: Option<u16>, local: bool },
+    /// A provisional reply was sent to the caller. Only with [`Armed::told`].
+    Provisional { id: TransactionId, branch: u16, reply: Arc<Message> },
+    /// All branches are final, none succeeded and no failure route is armed; the best reply is sent next. Only with [`Armed::told`].
+    Failing { id: TransactionId, code: u16, branch: u16, reply: Option<Arc<Message>> },
+    /// A final reply was chosen and sent to the caller: for accounting and statistics. `reply` only with [`Armed::told`], and only when it
+    /// was not made here.
+    Completed { id: TransactionId, code: u16, branch: Option<u16>, local: bool, reply: Option<Arc<Message>> },
     /// A local (UAC) transaction got its final reply (`None`: timeout, code 408).
     LocalFinal {
         id: TransactionId,
@@ -297,8 +305,13 @@ pub enum Action {
         reply: Option<Arc<Message>>,
         script: Option<Arc<dyn Any + Send + Sync>>,
     },
-    /// The transaction is gone; the method of its request.
-    Freed { id: TransactionId, method: Method },
+    /// The transaction is gone; its request with the method, and what the script attached.
+    Freed {
+        id: TransactionId,
+        method: Method,
+        request: Arc<Message>,
+        script: Option<Arc<dyn Any + Send + Sync>>,
+    },
 }
 
 #[cfg(test)]

@@ -392,7 +392,8 @@ impl Shard {
         let Some(place) = self.slots.get_mut(slot) else { return };
         let Some(t) = place.transaction.as_deref_mut() else { return };
         if t.is_terminated() {
-            out.push(Action::Freed { id: t.id, method: t.method });
+            let (id, method, script) = (t.id, t.method, t.script.take());
+            out.push(Action::Freed { id, method, request: Arc::clone(&t.request), script });
             self.remove(slot);
             return;
         }

@@ -205,6 +205,11 @@ impl Transaction {
         self.branches.iter().position(|branch| branch.number == number)
     }
 
+    /// The failure reply a branch got.
+    pub fn failure_of(&self, number: u16) -> Option<Arc<Message>> {
+        self.branches.get(self.index_of(number)?)?.reply.clone()
+    }
+
     /// The number of a branch for the outside; 0 when there is none.
     pub fn number_of(&self, index: usize) -> u16 {
         self.branches.get(index).map_or(0, |branch| branch.number)
@@ -267,7 +272,13 @@ impl Transaction {
     }
 
     /// Marks the final reply as sent and tells.
-    pub fn completed(&mut self, code: u16, branch: Option<u16>, env: &mut Env<'_>) {
+    pub fn completed(
+        &mut self,
+        code: u16,
+        branch: Option<u16>,
+        reply: Option<Arc<Message>>,
+        env: &mut Env<'_>,
+    ) {
         self.finish(env);
         self.replied_locally = branch.is_none();
         if let Some(count) =
@@ -278,7 +289,8 @@ impl Transaction {
         if branch.is_none() {
             env.counts.replied_locally += 1;
         }
-        env.out.push(Action::Completed { id: self.id, code, branch, local: branch.is_none() });
+        let reply = reply.filter(|_| self.armed.told);
+        env.out.push(Action::Completed { id: self.id, code, branch, local: branch.is_none(), reply });
     }
 
     fn finish(&mut self, env: &mut Env<'_>) {
@@ -313,7 +325,8 @@ impl Transaction {
         }
         let branch = self.finalizing.take().flatten();
         self.send_upstream(code, bytes, branch.is_none(), env);
-        self.completed(code, branch, env);
+        let reply = branch.and_then(|number| self.failure_of(number));
+        self.completed(code, branch, reply, env);
         self.cancel_others(None, code, env);
     }
 
@@ -508,12 +521,7 @@ impl Transaction {
 
     /// Whether a 2xx with this To tag was sent upstream.
     pub fn has_success(&self, to_tag: &[u8]) -> bool {
-        let forwarded = self.branches.iter().any(|branch| {
-            branch
-                .reply
-                .as_ref()
-                .is_some_and(|r| (200..300).contains(&r.status()) && matching::to_tag(r) == to_tag)
-        });
+        let forwarded = self.branches.iter().any(|branch| branch.success.as_deref() == Some(to_tag));
         forwarded
             || (self.replied_locally
                 && (200..300).contains(&self.status)

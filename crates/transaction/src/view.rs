@@ -26,7 +26,7 @@ pub struct BranchView<'a> {
     pub uri: &'a [u8],
     /// What the script attached.
     pub script: Option<&'a Arc<dyn Any + Send + Sync>>,
-    /// The final reply, when one was received.
+    /// The final reply: a failure, or any to a request of our own.
     pub reply: Option<&'a Arc<Message>>,
     /// The client machine's state (`Calling`, `Proceeding`, ...).
     pub state: &'static str,

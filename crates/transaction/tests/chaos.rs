@@ -138,7 +138,7 @@ impl Chaos {
             forward: None,
             branches: if self.below(2) == 0 { self.branches() } else { Vec::new() },
             reply,
-            drop_replies: self.below(3) == 0,
+            drop_replies: (self.below(3) == 0).then_some(self.below(2) == 0),
             armed: self.armed(),
         }
     }
@@ -241,7 +241,7 @@ impl Chaos {
                 Action::MakeReply { code, .. } => self.prints.push(code),
                 Action::MergeAuth { .. } => self.prints.push(401),
                 Action::Completed { .. } => self.completed += 1,
-                Action::LocalFinal { .. } => {}
+                Action::LocalFinal { .. } | Action::Provisional { .. } | Action::Failing { .. } => {}
                 Action::Freed { .. } => self.freed += 1,
             }
         }

@@ -4,7 +4,7 @@ mod common;
 use common::*;
 use transaction::*;
 
-const FAILURE: Armed = Armed { on_reply: false, failure: true, branch_failure: false };
+const FAILURE: Armed = Armed { on_reply: false, failure: true, branch_failure: false, told: false };
 
 #[test]
 fn the_failure_route_tries_another_and_it_answers() {
@@ -68,10 +68,20 @@ fn earlier_legs_are_forgotten_unless_kept() {
     t.relay_armed(1, FAILURE);
     t.reply(0, 302);
     let branches = t.branches(1);
-    t.routed(Outcome { branches, drop_replies: true, ..Outcome::default() });
+    t.routed(Outcome { branches, drop_replies: Some(true), ..Outcome::default() });
     t.take();
     t.reply(1, 486);
     t.expect(&["0 b1 > ACK", "0 caller < 486", "0 completed 486 b1"]);
+
+    // t_drop_replies("n")
+    let mut t = Bench::invite();
+    t.relay_armed(1, FAILURE);
+    t.reply(0, 302);
+    let branches = t.branches(1);
+    t.routed(Outcome { branches, drop_replies: Some(false), ..Outcome::default() });
+    t.take();
+    t.reply(1, 486);
+    t.expect(&["0 b1 > ACK", "0 caller < 302", "0 completed 302 b0"]);
 }
 
 #[test]

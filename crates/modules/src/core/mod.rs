@@ -1,9 +1,11 @@
 //! The core's functions: logging, `is_myself`, flags, URIs, methods, transports, `forward`.
 
 mod kinds;
+mod names;
+mod runtime;
 
 use message::{Fault, Uri};
-use script::{Module, Outcome, PseudoVariable, RelayTo, RouteContext, RunOutcome, ksr_module};
+use script::{Module, Outcome, PseudoVariable, RelayTo, RouteContext, RpcCommand, RunOutcome, ksr_module};
 
 use crate::kex;
 use crate::pv::{self, mask};
@@ -26,6 +28,12 @@ impl Module for CoreFunctions {
     }
     fn pseudo_variables(&self) -> &'static [PseudoVariable] {
         pv::CORE
+    }
+    fn rpc(&self) -> &'static [RpcCommand] {
+        names::COMMANDS
+    }
+    fn runtime_params(&self) -> &'static [script::RuntimeParam] {
+        runtime::PARAMS
     }
 }
 

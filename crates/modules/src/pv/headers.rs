@@ -59,15 +59,15 @@ pub(super) const ROWS: &[PseudoVariable] = pseudo_variables! { "pv";
     "viaZ" Keyword(VIA) "Last Via, as `$via0`." |ctx, pv| via(ctx.message.vias().last().and_then(Result::ok), pv);
     "expires" Keyword(&["min", "max"]) "Smallest or largest expiry of the contacts: of their parameter or else of Expires; null when there is none." expires;
     "au" None "User of the credentials' username." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.user()));
-    "aU" None "Username of the credentials." |ctx, _| Value::opt(credentials(ctx).map(|c| c.username));
-    "ad" None "Domain of the credentials' username; null when it has none." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.domain()));
-    "ar" None "Realm of the credentials." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.param("realm")));
-    "aa" None "Algorithm of the credentials." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.param("algorithm")));
-    "adn" None "Nonce of the credentials." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.param("nonce")));
-    "adc" None "Client nonce of the credentials." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.param("cnonce")));
-    "ado" None "Opaque of the credentials." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.param("opaque")));
-    "adr" None "Response of the credentials." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.param("response")));
-    "adu" None "Digest URI of the credentials." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.param("uri")));
+    "aU" None "Username of the credentials." |ctx, _| Value::opt(credentials(ctx).and_then(|c| c.username));
+    "ad" None "Domain of the credentials' username; empty when it has none." |ctx, _| part(ctx, |c| c.domain());
+    "ar" None "Realm of the credentials." |ctx, _| part(ctx, |c| c.realm);
+    "aa" None "Algorithm of the credentials." |ctx, _| part(ctx, |c| c.algorithm);
+    "adn" None "Nonce of the credentials." |ctx, _| part(ctx, |c| c.nonce);
+    "adc" None "Client nonce of the credentials." |ctx, _| part(ctx, |c| c.cnonce);
+    "ado" None "Opaque of the credentials." |ctx, _| part(ctx, |c| c.opaque);
+    "adr" None "Response of the credentials." |ctx, _| part(ctx, |c| c.response);
+    "adu" None "Digest URI of the credentials." |ctx, _| part(ctx, |c| c.uri);
     "Au" None "For accounting: user and realm of the credentials, else user and host of From." |ctx, _| accounting(ctx, true);
     "AU" None "For accounting: user of the credentials, else of From." |ctx, _| accounting(ctx, false);
     "sel" Text "A select of the native language: `ruri.user`, `from.uri.host`, `via[2].branch`, `hf_value.subject`." |ctx, pv| {
@@ -304,12 +304,17 @@ fn expires<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
 pub fn credentials<'c>(ctx: &'c RouteContext<'_>) -> Option<Credentials<'c>> {
     let row = ctx.message.header(HeaderName::ProxyAuthorization);
     let row = row.or_else(|| ctx.message.header(HeaderName::Authorization))?;
-    Credentials::parse(row.value)
+    Credentials::parse(row.value).filter(|c| c.username.is_some())
+}
+
+/// What the credentials do not have is empty; null is: no credentials.
+fn part<'c>(ctx: &'c RouteContext<'_>, get: fn(Credentials<'c>) -> Option<&'c [u8]>) -> Value<'c> {
+    credentials(ctx).map_or(Value::Null, |c| Value::str(get(c).unwrap_or_default()))
 }
 
 fn accounting<'c>(ctx: &'c RouteContext<'_>, realm: bool) -> Value<'c> {
     let (user, domain) = match credentials(ctx) {
-        Some(c) => (c.user(), c.param("realm")),
+        Some(c) => (c.user(), c.realm),
         None => {
             let uri = ctx.message.from().ok().and_then(|f| f.parse_uri().ok());
             (uri.and_then(|u| u.user), uri.map(|u| u.host))

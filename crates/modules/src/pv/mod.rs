@@ -8,10 +8,11 @@ mod from_to;
 mod headers;
 mod net;
 mod pvx;
+mod rpc;
 mod select;
 mod target;
 mod uri_edit;
-mod vars;
+pub(crate) mod vars;
 mod xavp;
 
 #[cfg(test)]
@@ -24,6 +25,12 @@ pub use headers::{credentials, elements, method_id, updated};
 pub use net::{advertised_host, find_socket, listener, socket_text, uri};
 pub use target::{change_request_uri, set_request_uri};
 pub use uri_edit::{with_host, with_port, with_user};
+pub use vars::{add_avp, avp_of};
+
+/// Writes an `$xavp(..)` by what stands in its parentheses.
+pub(crate) fn set_xavp(ctx: &mut RouteContext<'_>, path: &[u8], value: &Value<'_>) -> bool {
+    xavp::set(ctx, xavp::Kind::Xavp, path, value)
+}
 
 use script::{
     ModParam, ModParams, Module, ParamValue, PseudoVariable, Pv, RouteContext, SetupError, Value, ksr_module,
@@ -75,6 +82,9 @@ impl Module for PvModule {
     }
     fn params(&self) -> &'static [ModParam] {
         Settings::PARAMS
+    }
+    fn rpc(&self) -> &'static [script::RpcCommand] {
+        rpc::ROWS
     }
     fn set_param(&mut self, name: &str, value: ParamValue) -> Result<(), SetupError> {
         self.settings.set(name, value)?;

@@ -110,6 +110,10 @@ impl Shared {
     fn with<R>(&self, f: impl FnOnce(&mut HashMap<Vec<u8>, VarValue>) -> R) -> R {
         f(&mut self.0.lock().unwrap_or_else(|e| e.into_inner()))
     }
+    /// All of them, in no order.
+    pub fn all(&self) -> Vec<(Vec<u8>, VarValue)> {
+        self.with(|m| m.iter().map(|(n, v)| (n.clone(), v.clone())).collect())
+    }
     /// The value, 0 when it was never written.
     pub fn get(&self, name: &[u8]) -> Value<'static> {
         self.with(|m| m.get(name).map_or(Value::Int(0), VarValue::to_value))
@@ -145,6 +149,17 @@ impl Shared {
 pub fn avp_name(name: &[u8]) -> &[u8] {
     let name = name.trim_ascii();
     name.strip_prefix(b"s:").unwrap_or(name)
+}
+
+/// The AVP that a parameter names: `$avp(s:name)`, `$avp(i:5)`, `$name` or `name`.
+pub fn avp_of(spec: &str) -> Option<Box<[u8]>> {
+    let spec = spec.trim();
+    let name = match spec.strip_prefix("$avp(") {
+        Some(inner) => avp_name(inner.strip_suffix(')')?.as_bytes()),
+        None => avp_name(spec.strip_prefix('$').unwrap_or(spec).as_bytes()),
+    };
+    let fits = !name.is_empty() && !name.iter().any(|c| matches!(c, b'$' | b'(' | b')' | b'['));
+    fits.then(|| name.into())
 }
 
 fn avp<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {

@@ -42,6 +42,10 @@ impl Problem {
         reason: "First Hop Lacks Outbound Support",
         why: "No support for Outbound on edge proxy",
     };
+    pub const AWAY: Problem =
+        Problem { code: 503, reason: "Service Unavailable", why: "Location database is away" };
+    pub const NOT_KEPT: Problem =
+        Problem { code: 500, reason: "Server Internal Error", why: "Location database refused the contact" };
     pub const NO_TABLE: Problem =
         Problem { code: 500, reason: "Server Internal Error", why: "No such location table" };
 }

@@ -8,7 +8,7 @@ use super::OwnRoute;
 use crate::textops::regex_cache;
 
 /// Parameters of this server's Route: those `loose_route` remembered, else those of the topmost Route if that is this server.
-fn own_params<'c>(ctx: &'c RouteContext<'_>) -> Option<&'c [u8]> {
+pub(crate) fn own_params<'c>(ctx: &'c RouteContext<'_>) -> Option<&'c [u8]> {
     if let Some(own) = ctx.slots.peek::<OwnRoute>()
         && let Some(params) = &own.params
     {
@@ -32,7 +32,7 @@ pub(super) fn check_param(ctx: &RouteContext<'_>, expression: &[u8]) -> Outcome 
 }
 
 /// From callee to caller: the `ftag` in this server's Route is not the From tag.
-pub(super) fn is_upstream(ctx: &RouteContext<'_>) -> bool {
+pub(crate) fn is_upstream(ctx: &RouteContext<'_>) -> bool {
     let Some(params) = own_params(ctx) else { return false };
     let Some(ftag) = message::Params(params).get("ftag").and_then(|p| p.value) else { return false };
     match ctx.message.from().ok().and_then(|f| f.tag()) {

@@ -10,10 +10,12 @@
 use std::sync::Arc;
 
 use message::{HeaderName, Message, NameAddr, Uri};
-use script::RouteContext;
+use script::hooks::tell;
+use script::{Interest, Moment, RouteContext};
 use transaction::SocketId;
 
 use super::Rr;
+use crate::path::Path;
 
 /// Return value: the only Route was this server, in a request outside of a dialog.
 pub(super) const PRELOADED: i64 = -3;
@@ -96,6 +98,15 @@ impl RouteSet<'_> {
     }
 }
 
+/// Modules that follow dialogs find theirs in what this server wrote into its Record-Route.
+fn routed(ctx: &mut RouteContext<'_>) {
+    if !ctx.core.registry.interest().meets(Interest::LOOSE_ROUTED) {
+        return;
+    }
+    let params = ctx.slots.peek::<OwnRoute>().and_then(|own| own.params.clone()).unwrap_or_default();
+    tell(ctx, &Moment::LooseRouted { params: &params });
+}
+
 impl Rr {
     /// `mode` 1: the Request-URI is not looked at.
     pub(super) fn route(&self, ctx: &mut RouteContext<'_>, mode: i64) -> i64 {
@@ -108,11 +119,25 @@ impl Rr {
             return -1;
         }
         let preloaded = message.to().ok().and_then(|t| t.tag()).is_none_or(<[u8]>::is_empty);
-        if mode != 1 && ctx.is_myself_uri(message.request_uri()) {
+        let result = if mode != 1 && ctx.is_myself_uri(message.request_uri()) {
             self.after_strict(ctx, &message, &set)
         } else {
             self.after_loose(ctx, &message, &set, preloaded)
+        };
+        // Most Routes say nothing that module `path` could be looking for.
+        let own = set.elements.first().map(|e| e.uri.params.0).filter(|_| result > 0 || result == PRELOADED);
+        let core = ctx.core;
+        if let Some(params) = own
+            .filter(|p| p.contains(&b'='))
+            .filter(|p| ctx.slots.peek::<OwnRoute>().is_some_and(|o| o.params.as_deref() == Some(p)))
+            && let Some(path) = core.registry.module::<Path>()
+        {
+            path.after_loose_route(ctx, params);
         }
+        if result == 1 {
+            routed(ctx);
+        }
+        result
     }
 
     fn is_own(&self, ctx: &RouteContext<'_>, uri: &Uri<'_>) -> bool {

@@ -14,7 +14,9 @@ use script::{
     ksr_module,
 };
 
+pub(crate) use direction::{is_upstream, own_params};
 pub use loose::OwnRoute;
+pub(crate) use record::add_param;
 
 /// Module `rr`.
 #[derive(Debug, Default)]

@@ -108,7 +108,7 @@ impl Rr {
     }
 }
 
-pub(super) fn add_param(ctx: &mut RouteContext<'_>, param: &[u8]) {
+pub(crate) fn add_param(ctx: &mut RouteContext<'_>, param: &[u8]) {
     match &mut ctx.record_route {
         Some(rr) => rr.params.extend_from_slice(param),
         None => ctx.slots.slot::<Early>().0.extend_from_slice(param),

@@ -125,13 +125,13 @@ impl TextOps {
 }
 
 /// The media type of the message, without parameters.
-pub(super) fn media_type(message: &Message) -> Option<&[u8]> {
+pub(crate) fn media_type(message: &Message) -> Option<&[u8]> {
     let value = message.header(HeaderName::ContentType)?.value;
     Some(value.split(|b| *b == b';').next().unwrap_or_default().trim_ascii())
 }
 
 /// A parameter of Content-Type, without quotes.
-pub(super) fn media_param<'m>(message: &'m Message, name: &str) -> Option<&'m [u8]> {
+pub(crate) fn media_param<'m>(message: &'m Message, name: &str) -> Option<&'m [u8]> {
     let value = message.header(HeaderName::ContentType)?.value;
     let semicolon = value.iter().position(|b| *b == b';')?;
     Params(value.get(semicolon + 1..)?).get(name).map(|p| p.unquoted())

@@ -3,9 +3,9 @@
 //! Everything works on the message as it was received; changes become edits. Expressions are POSIX extended ones over bytes.
 
 mod body;
-mod headers;
+pub(crate) mod headers;
 mod hold;
-mod multipart;
+pub(crate) mod multipart;
 pub(crate) mod regex_cache;
 mod replace;
 mod subst;

@@ -12,7 +12,7 @@ const BOUNDARY: &[u8] = b"unique-boundary-1";
 
 /// One part; every slice is part of the message.
 #[derive(Clone, Copy)]
-pub(super) struct Part<'m> {
+pub(crate) struct Part<'m> {
     /// From the delimiter line on, up to the next delimiter.
     whole: &'m [u8],
     /// Header rows and content.
@@ -89,7 +89,7 @@ fn parts(message: &Message) -> Vec<Part<'_>> {
 }
 
 /// The first part of a media type.
-pub(super) fn find_part<'m>(message: &'m Message, media: &[u8]) -> Option<Part<'m>> {
+pub(crate) fn find_part<'m>(message: &'m Message, media: &[u8]) -> Option<Part<'m>> {
     parts(message).into_iter().find(|p| p.media_type().eq_ignore_ascii_case(media))
 }
 

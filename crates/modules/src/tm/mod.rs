@@ -1,6 +1,7 @@
 //! `tm`: stateful processing. The machines are in the transaction crate, their use in the proxy; here is what scripts call.
 
 mod contacts;
+mod runtime;
 mod settings;
 
 use regex::Regex;
@@ -336,10 +337,11 @@ impl Tm {
     fn t_drop_replies_all(&self, ctx: &mut RouteContext<'_>) -> Outcome {
         self.t_drop_replies(ctx, b"a")
     }
-    /// Failure route: forget replies: `a` all, `l` those of the last round, `n` none.
+    /// Failure route: forget replies: `a` all, `l` those of the last round, `n` none,
+    /// whatever `failure_reply_mode` says.
     #[ksr(cfg = ["t_drop_replies"])]
     fn t_drop_replies(&self, ctx: &mut RouteContext<'_>, mode: &[u8]) -> Outcome {
-        ctx.decision.drop_replies = mode != b"n";
+        ctx.decision.drop_replies = Some(mode != b"n");
         Outcome::TRUE
     }
     /// Use the headers the `uac` module set for the branches. Without that module nothing changes.
@@ -502,6 +504,9 @@ impl Module for Tm {
     }
     fn rpc(&self) -> &'static [RpcCommand] {
         RPC
+    }
+    fn runtime_params(&self) -> &'static [script::RuntimeParam] {
+        runtime::PARAMS
     }
     fn setup(&mut self, _: &script::Setup<'_>) -> Result<(), SetupError> {
         let s = &self.settings;

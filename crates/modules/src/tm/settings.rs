@@ -102,7 +102,7 @@ pub struct Settings {
     /// Accepted without effect.
     pub failure_exec_mode: i64,
     /// 3 (default): when a failure route has started another round of serial forking, the replies of earlier rounds no longer count for
-    /// what the caller gets. 0: all count (RFC 3261 §16.7 step 6).
+    /// what the caller gets; so with 1 and 2. 0: all count (RFC 3261 §16.7 step 6). See `t_drop_replies`.
     pub failure_reply_mode: i64,
     /// Accepted without effect.
     pub faked_reply_prio: i64,
@@ -243,7 +243,7 @@ impl Settings {
             noninvite_408: self.noninvite_408,
             keep_503: !self.remap_503_500,
             no_cancel_reason: !self.local_cancel_reason,
-            keep_replies: self.failure_reply_mode != 3,
+            keep_replies: self.failure_reply_mode == 0,
             // Kamailio's `wt_timer` rules all of RFC 3261's D, I, J, K and RFC 6026's L, M.
             short_wait: true,
             ..Options::default()

@@ -55,7 +55,14 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(settings: Settings, request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) -> Bench {
-        Bench::build(settings, request, false, vec![])
+        Bench::build(settings, request, false, Vec::new())
+    }
+    /// With these modules.
+    pub fn with_modules(
+        modules: Vec<Arc<dyn script::Module>>,
+        request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static,
+    ) -> Bench {
+        Bench::build(Settings::default(), request, false, modules)
     }
     /// With a module.
     pub fn with_module(settings: Settings, module: Arc<dyn Module>) -> Bench {
@@ -63,7 +70,7 @@ impl Bench {
     }
     /// With a callback `onsend` that is still to be given.
     pub fn with_onsend(request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) -> Bench {
-        Bench::build(Settings::default(), request, true, vec![])
+        Bench::build(Settings::default(), request, true, Vec::new())
     }
     fn build(
         settings: Settings,
@@ -82,6 +89,8 @@ impl Bench {
             registry: Registry::new(modules),
             statistics: Statistics::default(),
             callbacks: Callbacks::default(),
+            names: Default::default(),
+            exchange: Default::default(),
         });
         let name = |name: &str| core.callbacks.intern(name.as_bytes()).unwrap();
         let routes = Routes { request: name("request"), reply: None, onsend: onsend.then(|| name("onsend")) };
@@ -162,6 +171,32 @@ impl Bench {
         }
         all
     }
+    /// A second passes for the modules.
+    pub fn tick(&mut self) -> Vec<(String, String)> {
+        self.now.mono = self.now.mono + std::time::Duration::from_secs(1);
+        self.now.unix_micros += 1_000_000;
+        let services = Services {
+            core: &self.core,
+            transactions: &*self.proxy,
+            engine: &*self.script,
+            worker: &self.worker,
+            outbox: &self.outbox,
+        };
+        for module in self.core.registry.modules() {
+            module.tick(&self.core, self.now);
+            module.events(&services, self.now);
+        }
+        self.out()
+    }
+    /// An RPC command.
+    pub fn rpc(
+        &self,
+        name: &str,
+        params: &[serde_json::Value],
+    ) -> Result<serde_json::Value, script::RpcError> {
+        let (module, row) = self.core.registry.rpc().find(|(_, row)| row.name == name).unwrap();
+        (row.call)(module.as_ref(), &self.core, self.now, params)
+    }
     pub fn stat(&self, name: &str) -> i64 {
         self.core.statistics.value(name).unwrap_or_else(|| panic!("no statistic {name}"))
     }
@@ -212,4 +247,56 @@ pub fn relay(ctx: &mut RouteContext<'_>) -> RunOutcome {
 
 pub fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
+}
+
+/// A module set up with these parameters.
+pub fn module(
+    name: &str,
+    params: &[(&str, script::ParamValue)],
+    before: &[Arc<dyn script::Module>],
+) -> Arc<dyn script::Module> {
+    let mut module = modules::create(name).unwrap();
+    for (name, value) in params {
+        module.set_param(name, value.clone()).unwrap();
+    }
+    let now = transaction::Now {
+        mono: transaction::Timestamp::from_millis(1000),
+        unix_micros: 1_767_323_045_000_000,
+    };
+    let setup = script::Setup { config: &CoreConfig::default(), listeners: &[], modules: before, now };
+    module.setup(&setup).unwrap();
+    module.into()
+}
+
+pub fn int(n: i64) -> script::ParamValue {
+    script::ParamValue::Int(n)
+}
+
+pub fn text(s: &str) -> script::ParamValue {
+    script::ParamValue::Str(s.into())
+}
+
+/// Calls a KSR function.
+pub fn ksr(ctx: &mut RouteContext<'_>, object: &str, name: &str, args: &[script::Arg<'_>]) -> i64 {
+    let core = ctx.core;
+    let (module, row) = core.registry.function(object, name).unwrap();
+    (row.call)(module.as_ref(), ctx, args).to_int().unwrap_or(0)
+}
+
+/// What a pseudo-variable has, as text.
+pub fn pv(ctx: &RouteContext<'_>, name: &str) -> String {
+    let pv = ctx.core.registry.parse_pv(name.as_bytes()).unwrap();
+    let value = pv.get(ctx);
+    if value.is_null() { "null".into() } else { String::from_utf8_lossy(&value.to_text()).into_owned() }
+}
+
+/// A route that tracks the call, as scripts do it.
+pub fn tracked(ctx: &mut RouteContext<'_>) -> RunOutcome {
+    if ctx.message.to().unwrap().tag().is_some() {
+        ksr(ctx, "rr", "loose_route", &[]);
+    } else if ctx.message.method() == message::Method::Invite {
+        ksr(ctx, "rr", "record_route", &[]);
+        ksr(ctx, "dialog", "dlg_manage", &[]);
+    }
+    relay(ctx)
 }

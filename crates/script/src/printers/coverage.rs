@@ -23,6 +23,8 @@ pub struct Tables<'t> {
     pub transformation_usage: &'t str,
     /// `modparams.tsv`
     pub parameters: &'t str,
+    /// `rpc_commands.tsv`
+    pub rpc: &'t str,
 }
 
 /// One kind of thing: what there is by module, what is here, how often it is used.
@@ -175,7 +177,17 @@ fn kinds(registry: &Registry, tables: &Tables<'_>) -> Vec<Kind> {
         let (Some(module), Some(name)) = (f.first(), f.get(1)) else { continue };
         parameters.known.entry(format!("{module}.{name}")).or_default().insert(module.to_string());
     }
-    vec![functions, variables, changes, parameters]
+    let mut commands = Kind {
+        title: "RPC commands",
+        known: BTreeMap::new(),
+        here: registry.rpc().map(|(_, r)| r.name.to_owned()).collect(),
+        used: HashMap::new(),
+    };
+    for f in lines(tables.rpc) {
+        let (Some(module), Some(name)) = (f.first(), f.get(1)) else { continue };
+        commands.known.entry(name.to_string()).or_default().insert(module.to_string());
+    }
+    vec![functions, variables, changes, parameters, commands]
 }
 
 #[cfg(test)]
@@ -192,12 +204,13 @@ mod tests {
             transformations: "t\tclass\tname\tmodule\ns.len\ts\tlen\tpv\njson.parse\tjson\tparse\tjson\n",
             transformation_usage: "t\trepos\ns.len\t3\njson.parse\t1\n",
             parameters: "module\tparam\ntm\tfr_timer\n",
+            rpc: "module\tcommand\tflags\tcondition\npv\tpv.shvGet\t\t\n",
         };
         let page = coverage(&Registry::default(), &tables);
         assert!(page.contains("| KSR functions | 0 | 2 | 0.0 % | 0.0 % |"), "{page}");
         assert!(page.contains("| Transformations | 1 | 2 | 50.0 % | 75.0 % |"), "{page}");
         assert!(page.contains("KSR functions (repositories): `KSR.info` 3."), "{page}");
-        assert!(page.contains("| pv | | 0 of 1 | 1 of 1 | |"), "{page}");
+        assert!(page.contains("| pv | | 0 of 1 | 1 of 1 | | 0 of 1 |"), "{page}");
         assert!(page.contains("4 modules of Kamailio have nothing here yet."), "{page}");
     }
 }

@@ -1,10 +1,16 @@
-//! The control socket: JSON-RPC 2.0 over a Unix stream socket, one JSON document per line.
+//! The control socket: JSON-RPC 2.0 over a Unix stream socket, one JSON document per line. The ways in of Kamailio's tools are beside it.
 
+mod binrpc;
 pub mod client;
+mod datagram;
+pub mod doors;
+mod fifo;
+mod files;
+mod http;
 mod print;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +19,7 @@ use std::time::Duration;
 
 use script::Core;
 
-use crate::{clock, rpc};
+use crate::clock;
 
 /// Longest request line.
 const REQUEST_MAX: u64 = 1 << 20;
@@ -67,19 +73,7 @@ impl Control {
     }
 
     fn at(path: &Path) -> io::Result<Control> {
-        if let Ok(meta) = std::fs::symlink_metadata(path) {
-            if !meta.file_type().is_socket() {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "there is a file of that name that is no socket",
-                ));
-            }
-            if UnixStream::connect(path).is_ok() {
-                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server answers there"));
-            }
-            // Left behind by a server that ended without tidying up.
-            std::fs::remove_file(path)?;
-        }
+        files::make_room(path)?;
         let listener = UnixListener::bind(path)?;
         // Whoever may connect may add contacts and read all of them: only the owner (and root).
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
@@ -105,9 +99,8 @@ impl Control {
             let stream = match stream {
                 Ok(s) => s,
                 Err(e) => {
-                    // Out of descriptors or the like: let others close theirs.
                     tracing::warn!(target: "ctl", error = %e, "control client not taken");
-                    std::thread::sleep(Duration::from_millis(100));
+                    pause();
                     continue;
                 }
             };
@@ -139,6 +132,11 @@ impl Drop for Control {
     }
 }
 
+/// Out of descriptors or the like: lets others close theirs.
+fn pause() {
+    std::thread::sleep(Duration::from_millis(100));
+}
+
 fn talk(stream: &UnixStream, core: &Core) -> io::Result<()> {
     stream.set_read_timeout(Some(IDLE))?;
     stream.set_write_timeout(Some(IDLE))?;
@@ -155,7 +153,7 @@ fn talk(stream: &UnixStream, core: &Core) -> io::Result<()> {
         if line.trim().is_empty() {
             continue;
         }
-        if let Some(answer) = rpc::answer(core, clock::now(), &line) {
+        if let Some(answer) = script::rpc::answer(core, clock::now(), &line) {
             let mut text = answer.to_string();
             text.push('\n');
             writer.write_all(text.as_bytes())?;

@@ -200,7 +200,11 @@ impl Proxy {
                     self.step(id, Input::Routed(Outcome { branches, ..Outcome::default() }), now, &mut more);
                 }
                 Action::Completed { code, .. } => self.completed.push(code),
-                Action::MergeAuth { .. } | Action::LocalFinal { .. } | Action::Freed { .. } => {}
+                Action::MergeAuth { .. }
+                | Action::LocalFinal { .. }
+                | Action::Freed { .. }
+                | Action::Provisional { .. }
+                | Action::Failing { .. } => {}
             }
             self.act(more, now, out);
         }

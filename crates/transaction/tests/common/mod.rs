@@ -40,10 +40,10 @@ pub fn request_text(method: &str, branch: &str) -> String {
 }
 
 pub fn armed(on_reply: bool, failure: bool, branch_failure: bool) -> Armed {
-    Armed { on_reply, failure, branch_failure }
+    Armed { on_reply, failure, branch_failure, told: false }
 }
 
-pub const NOTHING: Armed = Armed { on_reply: false, failure: false, branch_failure: false };
+pub const NOTHING: Armed = Armed { on_reply: false, failure: false, branch_failure: false, told: false };
 
 impl Bench {
     pub fn invite() -> Bench {
@@ -228,6 +228,8 @@ impl Bench {
                 Action::LocalFinal { code, reply, .. } => {
                     format!("local final {code} {}", if reply.is_some() { "received" } else { "made" })
                 }
+                Action::Provisional { branch, reply, .. } => format!("told b{branch} {}", reply.status()),
+                Action::Failing { branch, code, .. } => format!("failing b{branch} {code}"),
                 Action::Freed { method, .. } => {
                     assert_eq!(method, self.request.method());
                     "freed".to_owned()

@@ -1,11 +1,17 @@
 //! RPC commands: one row each, answered over every control channel.
 
+mod dispatch;
+pub mod layout;
+
 use serde_json::Value as Json;
 use transaction::Now;
 
 use crate::{Core, Module};
 
+pub use dispatch::{NO_METHOD, answer, answer_value, by_script, call, is_by_script};
+
 /// A command of `rpc_commands.tsv`.
+#[derive(Clone, Copy)]
 pub struct RpcCommand {
     /// `ul.dump`.
     pub name: &'static str,

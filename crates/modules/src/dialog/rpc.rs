@@ -1,0 +1,366 @@
+//! `dlg.*`: dialogs for operators, in the shapes Kamailio gives.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use script::{Core, Module, RpcCommand, RpcError};
+use serde_json::{Map, Value as Json, json};
+use transaction::Now;
+
+use super::dialog::{Dialog, Facts, Leg, State};
+use super::requests::socket_name;
+use super::timer::Job;
+use super::{DialogModule, seconds};
+
+type Answer = Result<Json, RpcError>;
+
+pub(super) const COMMANDS: &[RpcCommand] = &[
+    RpcCommand { name: "dlg.list", doc: "All dialogs with what is known of them.", call: list },
+    RpcCommand { name: "dlg.list_ctx", doc: "As `dlg.list`; no module adds to it here.", call: list },
+    RpcCommand {
+        name: "dlg.list_match",
+        doc: "Dialogs that match. Parameters: key (`ruri`, `furi`, `turi`, `callid`, `start_ts`), operator (`eq`, `re`, `sw`, and for \
+              `start_ts` `gt`, `lt`), value, and optionally how many at most.",
+        call: list_match,
+    },
+    RpcCommand { name: "dlg.list_match_ctx", doc: "As `dlg.list_match`.", call: list_match },
+    RpcCommand {
+        name: "dlg.dlg_list",
+        doc: "Dialogs of one Call-ID. Parameters: Call-ID, and optionally the From tag.",
+        call: list_one,
+    },
+    RpcCommand { name: "dlg.dlg_list_ctx", doc: "As `dlg.dlg_list`.", call: list_one },
+    RpcCommand {
+        name: "dlg.briefing",
+        doc: "All dialogs with some attributes. Parameter: letters, `f` From URI, `t` To URI, `c` Call-ID, `F` From tag, `T` To tag, \
+              `I` `S` `E` times of INVITE, answer and end, `s` state; default `ftcFT`.",
+        call: briefing,
+    },
+    RpcCommand {
+        name: "dlg.dump_file",
+        doc: "Would write all dialogs into a file; use `dlg.list` over a socket. Always an error.",
+        call: |_, _, _, _| Err(RpcError::new(500, "Not available: use dlg.list")),
+    },
+    RpcCommand {
+        name: "dlg.terminate_dlg",
+        doc: "Ends a confirmed dialog with BYE to both sides, within a second. Parameters: Call-ID, From tag, To tag.",
+        call: terminate,
+    },
+    RpcCommand {
+        name: "dlg.end_dlg",
+        doc: "Ends a dialog with BYE to both sides, within a second. Parameters: h_entry, h_id, and optionally header rows for the BYEs.",
+        call: end,
+    },
+    RpcCommand {
+        name: "dlg.set_state",
+        doc: "Sets the state of a dialog, without anything else happening. Parameters: Call-ID, From tag, To tag, state (1 to 5).",
+        call: set_state,
+    },
+    RpcCommand {
+        name: "dlg.is_alive",
+        doc: "Whether a dialog is confirmed: its state, or an error. Parameters: Call-ID, From tag, To tag.",
+        call: is_alive,
+    },
+    RpcCommand {
+        name: "dlg.profile_get_size",
+        doc: "How many dialogs are in a profile. Parameters: profile, and optionally a value.",
+        call: profile_size,
+    },
+    RpcCommand {
+        name: "dlg.profile_list",
+        doc: "Dialogs in a profile. Parameters: profile, and optionally a value.",
+        call: profile_list,
+    },
+    RpcCommand {
+        name: "dlg.bridge_dlg",
+        doc: "Would join two addresses into a call, which is not available yet. Always an error.",
+        call: |_, _, _, _| Err(RpcError::new(500, "Not available yet")),
+    },
+    RpcCommand {
+        name: "dlg.stats_active",
+        doc: "How many dialogs are in each state, counted now.",
+        call: stats_active,
+    },
+];
+
+fn module(module: &dyn Module) -> Result<&DialogModule, RpcError> {
+    (module as &dyn Any).downcast_ref().ok_or_else(|| RpcError::new(500, "Not this module"))
+}
+
+fn text(params: &[Json], at: usize) -> Option<String> {
+    match params.get(at)? {
+        Json::String(s) => Some(s.clone()),
+        Json::Number(n) => Some(n.to_string()),
+        _ => None,
+    }
+}
+
+fn wanted(params: &[Json], at: usize, complaint: &str) -> Result<String, RpcError> {
+    text(params, at).ok_or_else(|| RpcError::new(400, complaint))
+}
+
+fn lossy(text: &[u8]) -> Json {
+    Json::String(String::from_utf8_lossy(text).into_owned())
+}
+
+fn list(m: &dyn Module, core: &Core, now: Now, _: &[Json]) -> Answer {
+    let m = module(m)?;
+    Ok(describe_all(m, core, now, m.table.all()))
+}
+
+fn describe_all(
+    m: &DialogModule,
+    core: &Core,
+    now: Now,
+    dialogs: impl IntoIterator<Item = Arc<Dialog>>,
+) -> Json {
+    Json::Array(dialogs.into_iter().map(|d| describe(m, core, now, &d)).collect())
+}
+
+fn describe(m: &DialogModule, core: &Core, now: Now, dialog: &Dialog) -> Json {
+    let f: Facts = dialog.facts().clone();
+    let duration = match (f.started, f.ended) {
+        (0, _) => 0,
+        (started, 0) => seconds(now) - started,
+        (started, ended) => ended - started,
+    };
+    let known = f.started != 0;
+    let profiles: Vec<Json> = f
+        .profiles
+        .iter()
+        .filter_map(|(number, value)| {
+            let profile = m.profiles.get(*number)?;
+            Some(match profile.with_value {
+                true => json!({ &profile.name: lossy(value) }),
+                false => Json::from(profile.name.as_str()),
+            })
+        })
+        .collect();
+    let vars: Vec<Json> =
+        f.vars.iter().map(|(n, v)| json!({ String::from_utf8_lossy(n): lossy(v) })).collect();
+    json!({
+        "h_entry": dialog.entry,
+        "h_id": dialog.id,
+        "ref": if f.state == State::Ended { 1 } else { 2 },
+        "call-id": lossy(&dialog.call_id),
+        "from_uri": lossy(&dialog.from_uri),
+        "to_uri": lossy(&dialog.to_uri),
+        "state": f.state as i64,
+        "start_ts": f.started,
+        "init_ts": f.made,
+        "end_ts": f.ended,
+        "duration": duration,
+        "timeout": f.timeout,
+        "lifetime": f.lifetime,
+        "dflags": f.seen(),
+        "sflags": f.flags,
+        "iflags": f.properties,
+        "caller": leg(core, Some(&dialog.from_tag), &f.caller),
+        "callee": leg(core, known.then_some(&f.to_tag), &f.callee),
+        "profiles": profiles,
+        "variables": vars,
+    })
+}
+
+/// A side; of the callee nothing is known before it answers.
+fn leg(core: &Core, tag: Option<&[u8]>, leg: &Leg) -> Json {
+    let Some(tag) = tag else {
+        return json!({ "tag": null, "contact": null, "cseq": null, "route_set": null, "socket": null });
+    };
+    let socket = leg.socket.and_then(|s| core.listeners.get(usize::from(s.0))).map(socket_name);
+    json!({
+        "tag": lossy(tag),
+        "contact": lossy(&leg.contact),
+        "cseq": leg.cseq.to_string(),
+        "route_set": lossy(&leg.route_set),
+        "socket": socket,
+    })
+}
+
+fn list_match(m: &dyn Module, core: &Core, now: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    let (key, operator, value) = (
+        wanted(params, 0, "No matching key")?,
+        wanted(params, 1, "No matching operator")?,
+        wanted(params, 2, "No matching value")?,
+    );
+    let limit = text(params, 3).and_then(|n| n.parse().ok()).filter(|n| *n > 0).unwrap_or(usize::MAX);
+    let regex = match operator.as_str() {
+        "re" => Some(
+            regex::bytes::Regex::new(&value).map_err(|_| RpcError::new(500, "Failed to compile regexp"))?,
+        ),
+        "eq" | "sw" => None,
+        "gt" | "lt" if key == "start_ts" => None,
+        _ => return Err(RpcError::new(500, "Invalid matching operator parameter")),
+    };
+    let number: Option<i64> = value.strip_prefix("s:").unwrap_or(&value).parse().ok();
+    let matches = |dialog: &Dialog| -> Result<bool, RpcError> {
+        let started = dialog.facts().started.to_string().into_bytes();
+        let subject: &[u8] = match key.as_str() {
+            "ruri" => &dialog.request_uri,
+            "furi" => &dialog.from_uri,
+            "turi" => &dialog.to_uri,
+            "callid" => &dialog.call_id,
+            "start_ts" => &started,
+            _ => return Err(RpcError::new(500, "Invalid matching key parameter")),
+        };
+        Ok(match operator.as_str() {
+            "eq" => subject == value.as_bytes(),
+            "sw" => subject.starts_with(value.as_bytes()),
+            "gt" => number.is_some_and(|n| dialog.facts().started > n),
+            "lt" => number.is_some_and(|n| dialog.facts().started < n),
+            _ => regex.as_ref().is_some_and(|r| r.is_match(subject)),
+        })
+    };
+    if !["ruri", "furi", "turi", "callid", "start_ts"].contains(&key.as_str()) {
+        return Err(RpcError::new(500, "Invalid matching key parameter"));
+    }
+    let mut found = Vec::new();
+    for dialog in m.table.all() {
+        if found.len() < limit && matches(&dialog)? {
+            found.push(dialog);
+        }
+    }
+    Ok(describe_all(m, core, now, found))
+}
+
+fn list_one(m: &dyn Module, core: &Core, now: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    let call_id = wanted(params, 0, "Call-id is required")?;
+    let tag = text(params, 1);
+    let found = m
+        .table
+        .of_call(call_id.as_bytes())
+        .into_iter()
+        .find(|d| tag.as_ref().is_none_or(|t| *d.from_tag == *t.as_bytes()))
+        .ok_or_else(|| RpcError::new(404, "Dialog not found"))?;
+    Ok(describe(m, core, now, &found))
+}
+
+fn briefing(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    let letters = text(params, 0).unwrap_or_else(|| "ftcFT".into());
+    let row = |dialog: Arc<Dialog>| {
+        let f = dialog.facts();
+        let mut out = Map::new();
+        let mut put = |name: &str, value: Json| drop(out.insert(name.into(), value));
+        put("h_entry", dialog.entry.into());
+        put("h_id", dialog.id.into());
+        for (letter, name, value) in [
+            ('f', "from_uri", lossy(&dialog.from_uri)),
+            ('t', "to_uri", lossy(&dialog.to_uri)),
+            ('c', "call-id", lossy(&dialog.call_id)),
+            ('F', "from_tag", lossy(&dialog.from_tag)),
+            ('T', "to_tag", lossy(&f.to_tag)),
+            ('I', "init_ts", f.made.into()),
+            ('S', "start_ts", f.started.into()),
+            ('E', "end_ts", f.ended.into()),
+            ('s', "state", (f.state as i64).into()),
+        ] {
+            if letters.contains(letter) {
+                put(name, value);
+            }
+        }
+        Json::Object(out)
+    };
+    Ok(Json::Array(m.table.all().into_iter().map(row).collect()))
+}
+
+const TRIPLE: &str = "Too few parameters (required callid, from-tag, to-tag)";
+
+fn by_tags(m: &DialogModule, params: &[Json]) -> Result<Option<Arc<Dialog>>, RpcError> {
+    let (call_id, from, to) =
+        (wanted(params, 0, TRIPLE)?, wanted(params, 1, TRIPLE)?, wanted(params, 2, TRIPLE)?);
+    let found = m.table.find(call_id.as_bytes(), from.as_bytes(), to.as_bytes());
+    Ok(found.map(|(dialog, _)| dialog).filter(|d| d.facts().state != State::Ended))
+}
+
+fn later(m: &DialogModule, dialog: Arc<Dialog>, rows: Vec<u8>) -> Answer {
+    match m.end_later(Job { dialog, rows }) {
+        true => Ok(Json::Null),
+        false => Err(RpcError::new(500, "Too many dialogs wait for their BYE")),
+    }
+}
+
+fn terminate(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    match by_tags(m, params)?.filter(|d| d.facts().state >= State::Answered) {
+        Some(dialog) => later(m, dialog, Vec::new()),
+        None => Err(RpcError::new(500, "Couldnt find callid in dialog")),
+    }
+}
+
+fn end(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    let number = |at: usize| text(params, at).and_then(|t| t.parse().ok());
+    let (Some(entry), Some(id)) = (number(0), number(1)) else {
+        return Err(RpcError::new(400, "Too few parameters (required h_entry, h_id)"));
+    };
+    match m.table.get((entry, id)).filter(|d| d.facts().state != State::Ended) {
+        Some(dialog) => later(m, dialog, text(params, 2).unwrap_or_default().into_bytes()),
+        None => Err(RpcError::new(404, "Dialog not found")),
+    }
+}
+
+fn set_state(m: &dyn Module, _: &Core, now: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    let state = wanted(params, 3, "Too few parameters (required callid, from-tag, to-tag, state)")?;
+    let state =
+        state.parse().ok().and_then(State::from_number).ok_or_else(|| RpcError::new(400, "Invalid state"))?;
+    let dialog = by_tags(m, params)?.ok_or_else(|| RpcError::new(404, "Dialog not found"))?;
+    m.force_state(&dialog, state, seconds(now));
+    Ok(Json::Null)
+}
+
+fn is_alive(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    let dialog = by_tags(m, params)?.ok_or_else(|| RpcError::new(404, "Dialog not found"))?;
+    let state = dialog.facts().state;
+    match state {
+        State::Answered | State::Confirmed => Ok(json!({ "state": state as i64 })),
+        _ => Err(RpcError::new(500, "Dialog not in confirmed state")),
+    }
+}
+
+fn profile(m: &DialogModule, params: &[Json]) -> Result<(usize, Option<String>), RpcError> {
+    let name = wanted(params, 0, "No profile name")?;
+    let number = m.profiles.find(name.as_bytes()).ok_or_else(|| RpcError::new(404, "Profile not found"))?;
+    Ok((number, text(params, 1)))
+}
+
+fn profile_size(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    let (number, value) = profile(m, params)?;
+    Ok(m.profiles.size(number, value.as_deref().map(str::as_bytes)).into())
+}
+
+fn profile_list(m: &dyn Module, core: &Core, now: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    let (number, value) = profile(m, params)?;
+    let inside = |dialog: &Arc<Dialog>| {
+        let facts = dialog.facts();
+        facts
+            .profiles
+            .iter()
+            .any(|(n, v)| *n == number && value.as_ref().is_none_or(|w| **v == *w.as_bytes()))
+    };
+    Ok(describe_all(m, core, now, m.table.all().into_iter().filter(inside)))
+}
+
+fn stats_active(m: &dyn Module, _: &Core, _: Now, _: &[Json]) -> Answer {
+    let m = module(m)?;
+    let mut counts = [0_u64; 6];
+    for dialog in m.table.all() {
+        if let Some(count) = counts.get_mut(dialog.facts().state as usize) {
+            *count += 1;
+        }
+    }
+    let [_, starting, connecting, answering, ongoing, _] = counts;
+    Ok(json!({
+        "starting": starting,
+        "connecting": connecting,
+        "answering": answering,
+        "ongoing": ongoing,
+        "all": starting + connecting + answering + ongoing,
+    }))
+}
