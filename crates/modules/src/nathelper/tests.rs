@@ -254,6 +254,10 @@ fn what_is_registered_is_what_was_fixed() {
             .contains("<sip:u2@10.0.0.1;alias=127.0.0.1~5070~1>;")
     );
     assert!(register("add_contact_alias", "<sip:u3@10.0.0.1>").contains("<sip:u3@10.0.0.1>;"));
+    let rows = register("set_contact_alias", "<sip:u5@10.0.0.1>;received=\"sip:192.0.2.7:5\"");
+    assert!(rows.contains(";alias=127.0.0.1~5070~1>;expires=3600;received=\"sip:192.0.2.7:5\""), "{rows}");
+    let rows = register("add_contact_alias", "<sip:u6@10.0.0.1>;received=\"nonsense\"");
+    assert!(rows.contains("<sip:u6@10.0.0.1>;expires=3600") && !rows.contains("nonsense"), "{rows}");
     let rows = register("fix_nated_register", "<sip:u4@10.0.0.1>");
     assert!(rows.contains("<sip:u4@10.0.0.1>;expires=3600;received=\"sip:127.0.0.1:5070\""), "{rows}");
 }
