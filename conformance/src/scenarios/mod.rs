@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use testkit::proof::Times;
 
-use crate::subject::{Kind, Setup, Subject};
+use crate::subject::{Kind, Setup, Subject, WITH_RELAY};
 
 /// What a scenario saw.
 pub struct Transcript {
@@ -127,6 +127,8 @@ pub const ALL: &[Scenario] = &[
     plain("where_replies_go", routing::where_replies_go),
     with("nat", &["WITH_NAT"], nat::nat),
     with("nat_busy", &["WITH_NAT"], nat::nat_busy),
+    with("nat_media", &["WITH_NAT", WITH_RELAY], nat::nat_media),
+    with("nat_late_offer", &["WITH_NAT", WITH_RELAY], nat::nat_late_offer),
     with("no_nat", &["WITH_NAT"], nat::no_nat),
     on("ipv6", &["[::1]"], addresses::ipv6),
     on("two_sockets", &["127.0.0.1", "127.0.0.1"], addresses::two_sockets),
