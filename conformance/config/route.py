@@ -35,6 +35,8 @@ class Router:
             return 1  # a retransmission, taken care of
         KSR.hdr.remove("Route")
         do = KSR.pv.get("$hdr(X-Do)")  # what a scenario asks for
+        if do == "auth" and not self.authenticated():
+            return 1
         if KSR.is_REGISTER():
             return self.register(do)
         if not KSR.is_myself_ruri():
@@ -79,6 +81,15 @@ class Router:
             KSR.tm.t_on_reply("ksr_onreply")
             KSR.tm.t_on_failure("ksr_failure")
         return self.relay()
+
+    def authenticated(self):
+        result = KSR.auth.pv_auth_check("conformance.test", "secret", 0, 1)
+        if result > 0:
+            KSR.auth.consume_credentials()
+            return True
+        KSR.hdr.append_to_reply("X-Auth: " + str(result) + "\r\n")
+        KSR.auth.auth_challenge("conformance.test", 17 if result == -4 else 1)
+        return False
 
     def register(self, do):
         if do == "received":

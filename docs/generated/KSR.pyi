@@ -1125,14 +1125,14 @@ class _dispatcher:
 
     @staticmethod
     def ds_load_unset() -> int:
-        r"""The call no longer counts as load. Returns -1 when it did not."""
+        r"""The call no longer counts as load. Returns -1 when it did not; 0 for an INVITE that algorithm 10 chose no destination for."""
         ...
 
     @staticmethod
     def ds_load_update() -> int:
         r"""Keeps the load of algorithm 10 right: BYE and CANCEL end a call, a 2xx to the INVITE confirms it.
 
-        Returns 1; -1 when the call does not count; 0 for other messages."""
+        Returns 0, as Kamailio does."""
         ...
 
     @staticmethod
@@ -1497,12 +1497,13 @@ class _htable:
 
     @staticmethod
     def sht_setxi(htname: str, itname: str, itval: int, exval: int, /) -> int:
-        r"""Sets an item to an integer that lives `exval` seconds, as `sht_setxs`."""
+        r"""Sets an item to an integer that lives `exval` seconds, as `sht_setxs`. Returns 0, as Kamailio does; -1 when there is no such table or it
+        takes no more."""
         ...
 
     @staticmethod
     def sht_setxs(htname: str, itname: str, itval: str, exval: int, /) -> int:
-        r"""Sets an item to a text that lives `exval` seconds; 0 as the table says, also in a table without `autoexpire`."""
+        r"""Sets an item to a text that lives `exval` seconds; 0: as the table says. In a table without `autoexpire` it does not end."""
         ...
 
     @staticmethod
@@ -4592,7 +4593,8 @@ class _uri_db:
     def check_from() -> int:
         r"""Whether the user of From is the one that authenticated, or with `use_uri_table` one that user may have.
 
-        Returns 1; -1 there is no user or the database does not answer, -2 nobody authenticated, -9 no such row, -10 another user."""
+        Returns 1; -1 it is no URI or the database does not answer, -2 nobody authenticated, -4 it has no user, -9 no such row, -10
+        another user."""
         ...
 
     @staticmethod

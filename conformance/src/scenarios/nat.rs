@@ -15,11 +15,18 @@ fn private(text: &str, at: SocketAddr, address: &str) -> String {
     text.replace(&at.to_string(), address)
 }
 
-/// The message with a body.
+/// The message with SDP.
 fn with_sdp(text: &str) -> String {
+    with_body(text, SDP)
+}
+
+fn with_body(text: &str, sdp: &str) -> String {
     let head = text.replace("Content-Length: 0\n\n", "");
-    let sdp = SDP.replace("\r\n", "\n");
-    format!("{head}Content-Type: application/sdp\nContent-Length: {}\n\n{sdp}", SDP.len())
+    format!(
+        "{head}Content-Type: application/sdp\nContent-Length: {}\n\n{}",
+        sdp.len(),
+        sdp.replace("\r\n", "\n")
+    )
 }
 
 fn registered(subject: &Subject) -> (Stage, SocketAddr, SocketAddr) {
@@ -70,6 +77,51 @@ pub(super) fn nat_busy(subject: &Subject) -> Transcript {
     let busy = s.peer("alice").expect("486 Busy Here");
     s.peer("alice").send(&private(&ack_negative(alice, "bob", "nat2", &busy), alice, "10.0.0.1:5060"));
     s.ran("ksr_failure", 1);
+    s.end()
+}
+
+/// Media through the relay, two streams of them, in a provisional reply too; and again with a re-INVITE.
+pub(super) fn nat_media(subject: &Subject) -> Transcript {
+    let (mut s, alice, _) = registered(subject);
+    let two = |text: &str| {
+        with_body(
+            text,
+            &format!(
+                "{SDP}a=rtcp:4001 IN IP4 10.0.0.1\r\nm=video 4002 RTP/AVP 31\r\nc=IN IP4 10.0.0.3\r\na=sendonly\r\n"
+            ),
+        )
+    };
+    let contact = "Contact: <sip:bob@10.0.0.2:5062>\n";
+    s.request("alice", &private(&two(&request(alice, "INVITE", "bob", "nat4", "")), alice, "10.0.0.1:5060"));
+    let invite = s.peer("bob").expect("INVITE");
+    assert!(invite.0.contains("m=audio 35002 "), "{}", invite.0);
+    s.reply("bob", &two(&invite.reply("183 Progress", "t-bob", contact)));
+    let progress = s.peer("alice").expect("183 Progress");
+    assert!(progress.0.contains("m=video 36004 "), "{}", progress.0);
+    s.reply("bob", &two(&invite.reply("200 OK", "t-bob", contact)));
+    let ok = s.peer("alice").expect("200 OK");
+    for (method, cseq) in [("ACK", 1), ("BYE", 2)] {
+        let text = in_dialog(alice, method, cseq, "nat4", &ok);
+        s.request("alice", &private(&text, alice, "10.0.0.1:5060"));
+        let request = s.peer("bob").expect(method);
+        if method == "BYE" {
+            s.reply("bob", &request.reply("200 OK", "t-bob", ""));
+            s.peer("alice").expect("200 OK");
+        }
+    }
+    s.end()
+}
+
+/// The INVITE has no SDP: the 200 offers, the ACK answers.
+pub(super) fn nat_late_offer(subject: &Subject) -> Transcript {
+    let (mut s, alice, _) = registered(subject);
+    s.request("alice", &private(&request(alice, "INVITE", "bob", "nat5", ""), alice, "10.0.0.1:5060"));
+    let invite = s.peer("bob").expect("INVITE");
+    s.reply("bob", &with_sdp(&invite.reply("200 OK", "t-bob", "Contact: <sip:bob@10.0.0.2:5062>\n")));
+    let ok = s.peer("alice").expect("200 OK");
+    let ack = with_sdp(&in_dialog(alice, "ACK", 1, "nat5", &ok));
+    s.request("alice", &private(&ack, alice, "10.0.0.1:5060"));
+    s.peer("bob").expect("ACK");
     s.end()
 }
 

@@ -51,6 +51,7 @@ impl Default for Settings {
 /// What the functions return besides 1 and -1.
 mod code {
     pub const NOT_AUTHENTICATED: i64 = -2;
+    pub const NO_USER: i64 = -4;
     pub const UNKNOWN: i64 = -5;
     pub const NO_ROW: i64 = -9;
     pub const OTHER_USER: i64 = -10;
@@ -71,7 +72,7 @@ impl UriDb {
     fn check(&self, uri: &[u8], username: &[u8], realm: &[u8]) -> Outcome {
         let s = &self.settings;
         let Ok(uri) = Uri::parse(uri) else { return Outcome::FALSE };
-        let Some(user) = uri.user.filter(|u| !u.is_empty()) else { return Outcome::FALSE };
+        let Some(user) = uri.user.filter(|u| !u.is_empty()) else { return Outcome(code::NO_USER) };
         if !s.use_uri_table {
             return if user == username { Outcome::TRUE } else { Outcome(code::OTHER_USER) };
         }
@@ -106,7 +107,8 @@ impl UriDb {
 impl UriDb {
     /// Whether the user of From is the one that authenticated, or with `use_uri_table` one that user may have.
     ///
-    /// Returns 1; -1 there is no user or the database does not answer, -2 nobody authenticated, -9 no such row, -10 another user.
+    /// Returns 1; -1 it is no URI or the database does not answer, -2 nobody authenticated, -4 it has no user, -9 no such row, -10
+    /// another user.
     #[ksr(cfg = ["check_from"], routes(REQUEST), blocking)]
     fn check_from(&self, ctx: &mut RouteContext<'_>) -> Outcome {
         let message = ctx.message.clone();
@@ -214,6 +216,7 @@ mod tests {
             assert_eq!(call("check_uri_realm", &["sip:alice@example.com", "alice", realm]), 1);
             assert_eq!(call("check_uri_realm", &["sip:500@example.com", "alice", realm]), same);
             assert_eq!(call("check_uri_realm", &["sip:bob@example.com", "alice", realm]), other);
+            assert_eq!(call("check_uri_realm", &["sip:example.com", "alice", realm]), -4);
             assert_eq!(call("does_uri_exist", &[]), 1);
         }
     }

@@ -84,7 +84,6 @@ impl Auth {
         &self.authenticator
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn authenticate(
         &self,
         ctx: &mut RouteContext<'_>,

@@ -246,10 +246,19 @@ impl Destination {
     pub fn is_used(&self) -> bool {
         self.state() & state::UNUSED == 0
     }
-    /// Sets the state. [`state::TRYING`] counts a failure, and the `threshold`th makes it inactive; anything else begins counting anew.
+    /// Sets the state as it is.
+    pub fn put_state(&self, new: u32) -> Change {
+        self.failures.store(0, Ordering::Relaxed);
+        self.successes.store(0, Ordering::Relaxed);
+        self.replace(new)
+    }
+    /// Sets the state. [`state::TRYING`] counts a failure, and the `threshold`th makes it inactive, which it stays; active begins counting
+    /// anew.
     pub fn set_state(&self, new: u32, threshold: u32) -> Change {
         let mut new = new;
-        if new & state::TRYING != 0 {
+        if new & state::TRYING != 0 && self.state() & state::INACTIVE != 0 {
+            new = new & !state::TRYING | state::INACTIVE;
+        } else if new & state::TRYING != 0 {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
             if failures >= threshold {
                 new = new & !state::TRYING | state::INACTIVE;
@@ -360,11 +369,17 @@ mod tests {
         assert_eq!((d.set_state(trying, 3), d.is_used()), (Change::Same, true));
         assert_eq!((d.set_state(trying, 3), d.is_used()), (Change::Down, false));
         assert_eq!(state::letters(d.state()), "IP");
+        assert_eq!(
+            (d.set_state(trying, 9), d.is_used()),
+            (Change::Same, false),
+            "one more failure revives nobody"
+        );
         assert_eq!(d.ping_succeeded(state::PROBING, 2), Change::Same);
         assert_eq!(d.ping_failed(state::PROBING, 3), Change::Same);
         assert_eq!(d.ping_succeeded(state::PROBING, 2), Change::Same, "they must be in a row");
         assert_eq!(d.ping_succeeded(state::PROBING, 2), Change::Up);
         assert_eq!(state::letters(d.state()), "AP");
+        assert_eq!((d.put_state(trying), d.is_used()), (Change::Same, true), "an operator's word holds");
         d.set_state(state::DISABLED, 1);
         assert_eq!((d.ping_succeeded(0, 1), state::letters(d.state()).as_str()), (Change::Same, "DX"));
     }

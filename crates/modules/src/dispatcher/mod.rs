@@ -18,7 +18,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use message::{Method, Uri};
 use script::{
@@ -47,6 +47,8 @@ pub struct Dispatcher {
     database: Option<Arc<dyn Database>>,
     /// Held for the swap and for taking a reference only.
     sets: RwLock<Arc<Sets>>,
+    /// Held by operators who change rows, one at a time.
+    changing: Mutex<()>,
     calls: Calls,
     pings: Pings,
     hash_format: OnceLock<Option<Format>>,
@@ -133,6 +135,7 @@ impl Dispatcher {
     }
     /// Changes the rows of the list in use; what stays keeps its state. False when `f` says so or they make no sense.
     fn change_rows(&self, f: impl FnOnce(&mut Vec<Row>) -> bool) -> bool {
+        let _turn = self.changing.lock().unwrap_or_else(|e| e.into_inner());
         let old = self.sets();
         let mut rows = old.rows().to_vec();
         if !f(&mut rows) {
@@ -374,26 +377,31 @@ impl Dispatcher {
     }
     /// Keeps the load of algorithm 10 right: BYE and CANCEL end a call, a 2xx to the INVITE confirms it.
     ///
-    /// Returns 1; -1 when the call does not count; 0 for other messages.
+    /// Returns 0, as Kamailio does.
     #[ksr(cfg = ["ds_load_update"])]
     fn ds_load_update(&self, ctx: &mut RouteContext<'_>) -> Outcome {
         let call_id = ctx.message.call_id();
         if ctx.message.is_request() {
-            return match ctx.message.method() {
-                Method::Bye | Method::Cancel => Outcome::from(self.calls.remove(call_id)),
-                _ => Outcome::STOP,
-            };
+            if matches!(ctx.message.method(), Method::Bye | Method::Cancel) {
+                self.calls.remove(call_id);
+            }
+            return Outcome(0);
         }
         let invite = ctx.message.cseq().is_ok_and(|c| c.method == Method::Invite);
         if !invite || !(200..300).contains(&ctx.message.status()) {
-            return Outcome::STOP;
+            return Outcome(0);
         }
         let expires = unix(ctx.now).saturating_add(self.settings.ds_hash_expire);
-        Outcome::from(self.calls.confirm(call_id, expires))
+        self.calls.confirm(call_id, expires);
+        Outcome(0)
     }
-    /// The call no longer counts as load. Returns -1 when it did not.
+    /// The call no longer counts as load. Returns -1 when it did not; 0 for an INVITE that algorithm 10 chose no destination for.
     #[ksr(cfg = ["ds_load_unset"])]
     fn ds_load_unset(&self, ctx: &mut RouteContext<'_>) -> Outcome {
+        let invite = ctx.message.is_request() && ctx.message.method() == Method::Invite;
+        if invite && !self.current(ctx).is_some_and(|(_, _, counted)| counted) {
+            return Outcome(0);
+        }
         Outcome::from(self.calls.remove(ctx.message.call_id()))
     }
     /// Reads the list again. Returns -1 when that fails or `reload_delta` seconds have not passed: the old list is used on.

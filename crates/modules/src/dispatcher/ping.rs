@@ -75,7 +75,10 @@ impl Dispatcher {
 
     /// Sends a ping to everybody whose turn it is.
     pub(super) fn ping_all(&self, services: &Services<'_>, now: Now) {
+        /// A ping whose end was never told, whatever happened to it, is forgotten after this.
+        const FORGOTTEN: Duration = Duration::from_secs(600);
         let Some(mut ctx) = RouteContext::stand_in(services, now) else { return };
+        self.pings.sent().1.retain(|_, sent| now.mono.since(sent.at) < FORGOTTEN);
         let sets = self.sets();
         for set in sets.all() {
             for d in set.list.iter().filter(|d| self.is_pinged(d)) {

@@ -85,10 +85,12 @@ impl Dispatcher {
                 continue;
             }
             let Some(first) = select::first(self, ctx, set, *algorithm) else { continue };
-            for destination in order(set, first, self.settings.use_default).take(left) {
+            let counted = *algorithm == CALL_LOAD && ctx.message.method() == Method::Invite;
+            let fits = |d: &&Arc<Destination>| *algorithm != CALL_LOAD || d.has_room();
+            for destination in order(set, first, self.settings.use_default).filter(fits).take(left) {
                 if taken == 0 {
                     self.send_to(ctx, destination, into);
-                    if *algorithm == CALL_LOAD && ctx.message.method() == Method::Invite {
+                    if counted {
                         self.count_call(ctx, destination);
                     }
                 }
@@ -96,7 +98,7 @@ impl Dispatcher {
                 if !keep {
                     break;
                 }
-                chosen.push(self.entry(ctx, set.id, destination, *algorithm == CALL_LOAD));
+                chosen.push(self.entry(ctx, set.id, destination, counted));
             }
             if !keep && taken > 0 {
                 break;

@@ -171,7 +171,7 @@ fn change(m: &dyn Module, params: &[Json], needed: usize, wanted: impl Fn(&Desti
     let mut changed = false;
     for d in list.iter().filter(|d| wanted(d)) {
         // As in Kamailio, no event comes of it.
-        d.set_state(new, module.settings().ds_probing_threshold);
+        d.put_state(new);
         changed = true;
     }
     if changed { Ok(json!("Ok. Dispatcher state updated.")) } else { Err(failed("State Update Failed")) }

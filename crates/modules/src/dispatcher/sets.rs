@@ -1,6 +1,6 @@
 //! All sets of destinations as one reading of the list has them. A reload makes a new one and swaps it in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -162,6 +162,8 @@ impl Set {
 pub struct Sets {
     sets: BTreeMap<i64, Arc<Set>>,
     rows: Vec<Row>,
+    /// Set and destination by address, in the order of the sets.
+    by_address: HashMap<IpAddr, Vec<(i64, Arc<Destination>)>>,
 }
 
 /// What somebody is looked for by.
@@ -209,7 +211,19 @@ impl Sets {
             list.sort_by_key(|d| std::cmp::Reverse(d.priority));
             (id, Arc::new(Set::new(id, list)))
         };
-        Ok(Sets { sets: lists.into_iter().map(set).collect(), rows })
+        let mut sets = Sets { sets: lists.into_iter().map(set).collect(), rows, by_address: HashMap::new() };
+        sets.index();
+        Ok(sets)
+    }
+    fn index(&mut self) {
+        self.by_address.clear();
+        for (id, set) in &self.sets {
+            for d in &set.list {
+                if let Some(ip) = d.ip {
+                    self.by_address.entry(ip).or_default().push((*id, d.clone()));
+                }
+            }
+        }
     }
     /// These sets with other rows; what both have keeps its state, its load and its times.
     pub fn with_rows(
@@ -232,6 +246,7 @@ impl Sets {
                 turn.store(last.load(Ordering::Relaxed), Ordering::Relaxed);
             }
         }
+        new.index();
         Ok(new)
     }
     /// Lets destinations that both have keep their times.
@@ -261,12 +276,9 @@ impl Sets {
     /// The set and destination of a peer; `set` -1: any. `mode` bits: 1 any port, 2 any transport, 4 only what takes calls, 8 the same
     /// socket, 16 the nearest: the address must fit, and most of socket, transport and port do.
     pub fn from(&self, set: i64, mode: i64, peer: &Peer) -> Option<(i64, &Arc<Destination>)> {
-        let sets: Box<dyn Iterator<Item = &Arc<Set>>> = match set {
-            -1 => Box::new(self.sets.values()),
-            id => Box::new(self.sets.get(&id).into_iter()),
-        };
-        let all = sets.flat_map(|s| s.list.iter().map(move |d| (s.id, d)));
-        let here = all.filter(|(_, d)| d.ip == Some(peer.ip) && (mode & 4 == 0 || d.is_used()));
+        let known = self.by_address.get(&peer.ip)?;
+        let in_set = known.iter().filter(|(id, _)| set == -1 || *id == set).map(|(id, d)| (*id, d));
+        let here = in_set.filter(|(_, d)| mode & 4 == 0 || d.is_used());
         let port = |d: &Destination| d.port == peer.port;
         let transport = |d: &Destination| d.transport == peer.transport;
         let socket = |d: &Destination| d.socket.is_none() || d.socket == peer.socket;

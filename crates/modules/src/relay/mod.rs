@@ -132,8 +132,8 @@ impl Node {
 fn peer(url: &str) -> Result<Peer, String> {
     let (kind, rest) = url.split_once(':').unwrap_or(("", url));
     let v6 = match kind.to_ascii_lowercase().as_str() {
-        "udp" => None,
-        "udp4" => Some(false),
+        // As Kamailio: a name is looked up for IPv4 unless `udp6` is written.
+        "udp" | "udp4" => Some(false),
         "udp6" => Some(true),
         "unix" => return Ok(Peer::Unix(rest.to_owned())),
         "" if rest.starts_with('/') => return Ok(Peer::Unix(rest.to_owned())),

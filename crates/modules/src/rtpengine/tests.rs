@@ -263,6 +263,31 @@ fn sdp_from_and_to_variables() {
 }
 
 #[test]
+fn nodes_of_a_table_are_read_again() {
+    let columns = ["setid", "url", "weight", "disabled"];
+    let memory = store::Memory::new();
+    memory.create("rtpengine", &columns, &["setid", "url"]);
+    let database: Arc<dyn store::Database> = Arc::new(memory);
+    store::substitute("memory://rtpengine-nodes", &database);
+    let add = |url: &str| {
+        let row = [store::Value::Int(0), store::Value::text(url), store::Value::Int(1), store::Value::Int(0)];
+        database.insert("rtpengine", &columns, &row).expect("inserted");
+    };
+    add("udp:a:1");
+    let (bench, relays) = bench(&[], &[("db_url", ParamValue::Str("memory://rtpengine-nodes".into()))]);
+    let mut ctx = bench.request(&request("INVITE", "", SDP));
+    assert_eq!(call(&bench, &mut ctx, "rtpengine_offer0", &[]), 1);
+    assert!(relays.take().starts_with("a: "));
+    add("udp:b:1");
+    let command = |name: &str, params: &[serde_json::Value]| {
+        let (module, row) = bench.core.registry.rpc().find(|(_, r)| r.name == name).expect("there");
+        (row.call)(module.as_ref(), &bench.core, bench.now, params)
+    };
+    assert_eq!(command("rtpengine.reload", &[]), Ok(serde_json::Value::Null));
+    assert_eq!(command("rtpengine.show", &["all".into()]).expect("shown").as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn calls_stay_at_their_node_and_find_another_one() {
     let (bench, relays) = bench(
         &["udp:a:1 udp:b:1", "2 == udp:c:1"],
