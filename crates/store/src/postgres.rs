@@ -68,15 +68,17 @@ impl Connect for Postgres {
         if !password.is_empty() {
             config.password(password);
         }
-        // A statement that nobody waits for any more ends on the server too.
-        config.options(format!("-c statement_timeout={}", options.timeout.as_millis()));
+        // A statement that nobody waits for any more ends on the server too. Not a start-up option: poolers refuse those.
+        let limit = format!("SET statement_timeout = {}", options.timeout.as_millis());
+        let made = async {
+            let (client, connection) = config.connect(NoTls).await?;
+            tokio::spawn(connection);
+            client.batch_execute(&limit).await?;
+            Ok(client)
+        };
         let client = runtime.block_on(async {
-            match tokio::time::timeout(options.connect_timeout, config.connect(NoTls)).await {
-                Ok(Ok((client, connection))) => {
-                    tokio::spawn(connection);
-                    Ok(client)
-                }
-                Ok(Err(e)) => Err(whole(&e)),
+            match tokio::time::timeout(options.connect_timeout, made).await {
+                Ok(result) => result.map_err(|e: tokio_postgres::Error| whole(&e)),
                 Err(_) => Err("no answer in time".to_owned()),
             }
         })?;

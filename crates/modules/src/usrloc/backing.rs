@@ -9,6 +9,7 @@
 //! The writer is a thread of its own (`usrloc-db`): it reads the rows when the database was away at the start, writes what changed (mode 2)
 //! and deletes rows that have ended. Once a second it is told the time; a database that is slow delays nobody but it.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -70,6 +71,8 @@ pub struct Backing {
     cursor: AtomicUsize,
     /// A failure was logged and no success since.
     failing: AtomicBool,
+    /// Tables of which it was logged that they are missing. Bounded by [`Domains::LIMIT`](super::Domains::LIMIT).
+    missing: Mutex<HashSet<String>>,
 }
 
 impl Backing {
@@ -109,6 +112,7 @@ impl Backing {
             unread: Mutex::default(),
             cursor: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
+            missing: Mutex::default(),
         }))
     }
     /// How it is kept.
@@ -390,6 +394,13 @@ impl Backing {
         unwritten.is_empty()
     }
 
+    /// Says once that the database does not have a table.
+    pub(super) fn missing(&self, table: &str, e: &Error) {
+        let mut missing = self.missing.lock().unwrap_or_else(|e| e.into_inner());
+        if missing.len() < super::Domains::LIMIT && missing.insert(table.to_owned()) {
+            tracing::error!(target: "usrloc", "location table {table}: {e}; `trunkline db create` makes it");
+        }
+    }
     /// Says once that something fails. A database that is away is what its own log line says.
     fn failed(&self, what: &str, e: &Error) {
         if !self.failing.swap(true, Ordering::Relaxed) && !matches!(e, Error::Unavailable(_)) {

@@ -136,7 +136,7 @@ impl Domains {
             if let Err(e @ (::store::Error::NoTable(_) | ::store::Error::BadUrl(_))) =
                 backing.rows().database().columns(table)
             {
-                tracing::error!(target: "usrloc", "table {table}: {e}");
+                backing.missing(table, &e);
                 return None;
             }
         }
