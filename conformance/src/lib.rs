@@ -7,6 +7,7 @@ pub mod differences;
 pub mod digest;
 pub mod normalise;
 pub mod peer;
+pub mod relay;
 pub mod scenarios;
 pub mod sipp;
 pub mod stock;

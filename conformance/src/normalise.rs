@@ -55,6 +55,7 @@ fn line_of(line: &str, roles: &[(&str, &str)]) -> String {
             // set_contact_alias
             line = line.replace(&format!("{ip}~{port}"), &format!("{ip}~{role}"));
             line = line.replace(&format!("rport={port}"), &format!("rport={role}"));
+            line = line.replace(&format!("~{port}~"), &format!("~{role}~"));
             // The agent's port at an address that is not its own.
             line = line.replace(&format!(":{port}"), &format!(":{role}"));
         }

@@ -5,6 +5,7 @@ mod authentication;
 mod calls;
 mod dialogs;
 mod forking;
+mod nat;
 mod registrations;
 mod routing;
 mod stage;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use testkit::proof::Times;
 
-use crate::subject::{Kind, Setup, Subject};
+use crate::subject::{Kind, Setup, Subject, WITH_RELAY};
 
 /// What a scenario saw.
 pub struct Transcript {
@@ -124,6 +125,11 @@ pub const ALL: &[Scenario] = &[
     plain("stateless", routing::stateless),
     with("reply_with_another_via", &["CHECK_VIA=yes"], routing::reply_with_another_via),
     plain("where_replies_go", routing::where_replies_go),
+    with("nat", &["WITH_NAT"], nat::nat),
+    with("nat_busy", &["WITH_NAT"], nat::nat_busy),
+    with("nat_media", &["WITH_NAT", WITH_RELAY], nat::nat_media),
+    with("nat_late_offer", &["WITH_NAT", WITH_RELAY], nat::nat_late_offer),
+    with("no_nat", &["WITH_NAT"], nat::no_nat),
     on("ipv6", &["[::1]"], addresses::ipv6),
     on("two_sockets", &["127.0.0.1", "127.0.0.1"], addresses::two_sockets),
     on("ipv4_to_ipv6", &["127.0.0.1", "[::1]"], addresses::two_sockets),

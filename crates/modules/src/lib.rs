@@ -19,6 +19,7 @@ mod database;
 pub mod db_drivers;
 pub mod debugger;
 pub mod dialog;
+pub mod dispatcher;
 pub mod domain;
 pub mod group;
 pub mod hdr;
@@ -35,6 +36,7 @@ pub mod pv;
 pub mod registrar;
 pub(crate) mod relay;
 pub mod rr;
+pub mod rtpengine;
 pub mod rtpproxy;
 pub mod sanity;
 pub(crate) mod sdp;
@@ -80,6 +82,7 @@ const MODULES: &[(&str, Make)] = &[
     ("db_text", make::<db_drivers::DbText>),
     ("debugger", make::<debugger::Debugger>),
     ("dialog", make::<dialog::DialogModule>),
+    ("dispatcher", make::<dispatcher::Dispatcher>),
     ("domain", make::<domain::Domain>),
     ("group", make::<group::Group>),
     ("hdr", make::<hdr::Hdr>),
@@ -95,6 +98,7 @@ const MODULES: &[(&str, Make)] = &[
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
+    ("rtpengine", make::<rtpengine::RtpEngine>),
     ("rtpproxy", make::<rtpproxy::RtpProxy>),
     ("sanity", make::<sanity::Sanity>),
     ("sdpops", make::<sdpops::SdpOps>),

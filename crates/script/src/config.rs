@@ -24,6 +24,8 @@ pub struct CoreConfig {
     pub debug: i32,
     /// Log levels in force: `debug` at the start, then as `corex.debug`, `cfg.set` and `dbg.*` change them.
     pub levels: std::sync::Arc<crate::Levels>,
+    /// Timers of transactions that were changed since the start.
+    pub timing: std::sync::Arc<crate::LiveTiming>,
     /// `max_branches` in a destination set besides the Request-URI. Default 12.
     pub max_branches: usize,
     /// `server_id`.
@@ -57,6 +59,7 @@ impl Default for CoreConfig {
             children: 8,
             debug: 0,
             levels: Default::default(),
+            timing: Default::default(),
             max_branches: 12,
             server_id: 0,
             folder: Default::default(),

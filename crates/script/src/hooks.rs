@@ -145,10 +145,8 @@ pub fn tell(ctx: &mut RouteContext<'_>, moment: &Moment<'_>) {
     if !core.registry.interest().meets(wanted) {
         return;
     }
-    for module in core.registry.modules() {
-        if module.interest().meets(wanted) {
-            module.hear(ctx, moment);
-        }
+    for module in core.registry.listeners(wanted) {
+        module.hear(ctx, moment);
     }
 }
 

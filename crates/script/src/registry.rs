@@ -15,6 +15,8 @@ pub struct Registry {
     /// Name in the native route language to the rows, one per number of parameters.
     cfg_functions: HashMap<&'static str, Vec<(usize, &'static Function)>>,
     pseudo_variables: HashMap<&'static [u8], &'static PseudoVariable>,
+    /// Who wants to hear of requests and transactions.
+    listeners: Vec<(Interest, Arc<dyn Module>)>,
     interest: Interest,
 }
 
@@ -23,7 +25,11 @@ impl Registry {
     pub fn new(modules: Vec<Arc<dyn Module>>) -> Registry {
         let mut registry = Registry::default();
         for (i, module) in modules.iter().enumerate() {
-            registry.interest = registry.interest | module.interest();
+            let interest = module.interest();
+            if !interest.is_none() {
+                registry.listeners.push((interest, module.clone()));
+                registry.interest = registry.interest | interest;
+            }
             for f in module.functions() {
                 registry.functions.entry((f.object, f.name)).or_insert((i, f));
                 for name in f.cfg {
@@ -44,6 +50,10 @@ impl Registry {
     /// What any module may want to hear.
     pub fn interest(&self) -> Interest {
         self.interest
+    }
+    /// The modules that want to hear of any of these moments, in load order.
+    pub fn listeners(&self, wanted: Interest) -> impl Iterator<Item = &Arc<dyn Module>> + '_ {
+        self.listeners.iter().filter(move |(interest, _)| interest.meets(wanted)).map(|(_, module)| module)
     }
     /// A module by type.
     pub fn module<M: Module>(&self) -> Option<&M> {

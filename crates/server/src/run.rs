@@ -123,6 +123,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         engine: engine.as_ref(),
         workers: &workers,
         control: Some(control.path()),
+        tools: doors.listed(),
         admin: doors.admin(),
     };
     say::err(banner::text(&core, &facts).trim_end());

@@ -131,6 +131,13 @@ fn kamcmd_asks_and_changes() {
         ask(&["tm.t_uac_wait_block", "OPTIONS", &target, ".", ".", "X: y"]),
         "error: 400 - From is missing\n"
     );
+    // A timer that was changed holds for what begins later; nobody reads at this address.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("socket");
+    let target = format!("sip:x@{}", silent.local_addr().expect("address"));
+    assert_eq!(ask(&["cfg.set", "tm", "fr_timer", "100"]), "");
+    let reply = ask(&["tm.t_uac_wait_block", "OPTIONS", &target, ".", ".", rows]);
+    assert_eq!((field(&reply, "code"), field(&reply, "text")), ("408", "Request Timeout"));
+    assert_eq!(ask(&["cfg.reset", "tm", "fr_timer"]), "");
     // Levels of modules hold for real.
     let quiet = server.phone();
     assert_eq!(ask(&["dbg.set_mod_level", "core", "3"]), "200 ok\n");

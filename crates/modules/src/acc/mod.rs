@@ -110,14 +110,11 @@ impl Module for Acc {
     fn set_param(&mut self, name: &str, value: ParamValue) -> Result<(), SetupError> {
         self.settings.set(name, value)
     }
-    fn setup(&mut self, setup: &Setup<'_>) -> Result<(), SetupError> {
+    fn setup(&mut self, _: &Setup<'_>) -> Result<(), SetupError> {
         self.settings.check()?;
         self.failed_filter = self.settings.filtered().filter_map(Result::ok).collect();
         if let Some(url) = self.settings.db_url.as_deref().filter(|url| !url.is_empty()) {
             self.database = Some(store::open(url).map_err(|e| SetupError(format!("db_url: {e}")))?);
-        }
-        if self.settings.cdr_enable && setup.module::<crate::dialog::DialogModule>().is_none() {
-            return Err(SetupError("cdr_enable needs module dialog, loaded before acc".into()));
         }
         self.tables = Tables {
             acc: self.settings.db_table_acc.as_str().into(),
@@ -160,7 +157,14 @@ impl Module for Acc {
         }
     }
     fn tick(&self, core: &Core, _: Now) {
+        let first = self.compiled.get().is_none();
         self.compiled(&core.registry);
+        if first
+            && self.settings.cdr_enable
+            && core.registry.module::<crate::dialog::DialogModule>().is_none()
+        {
+            tracing::error!(target: "acc", "cdr_enable: there are no records without module dialog");
+        }
         if self.journal().is_some() {
             self.show_counts(core);
         }

@@ -80,7 +80,7 @@ pub(super) struct Settings {
     pub acc_sip_reason_column: String,
     /// Column for the time. Default `time`.
     pub acc_time_column: String,
-    /// 1: a record for each dialog that ended (needs module `dialog`, loaded before this one). Default 0.
+    /// 1: a record for each dialog that ended (needs module `dialog`). Default 0.
     pub cdr_enable: bool,
     /// 1: these records are logged. Default 1.
     pub cdr_log_enable: bool,

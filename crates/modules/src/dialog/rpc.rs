@@ -38,8 +38,8 @@ pub(super) const COMMANDS: &[RpcCommand] = &[
     },
     RpcCommand {
         name: "dlg.dump_file",
-        doc: "Would write all dialogs into a file; use `dlg.list` over a socket. Always an error.",
-        call: |_, _, _, _| Err(RpcError::new(500, "Not available: use dlg.list")),
+        doc: "Writes all dialogs into a file, as JSON. Parameter: its path; an existing file is overwritten.",
+        call: dump_file,
     },
     RpcCommand {
         name: "dlg.terminate_dlg",
@@ -106,6 +106,18 @@ fn lossy(text: &[u8]) -> Json {
 fn list(m: &dyn Module, core: &Core, now: Now, _: &[Json]) -> Answer {
     let m = module(m)?;
     Ok(describe_all(m, core, now, m.table.all()))
+}
+
+/// The file appears with all its content or not at all.
+fn dump_file(m: &dyn Module, core: &Core, now: Now, params: &[Json]) -> Answer {
+    let path = wanted(params, 0, "File name is required")?;
+    let all = list(m, core, now, &[])?;
+    let text = serde_json::to_vec_pretty(&all).map_err(|e| RpcError::new(500, e.to_string()))?;
+    let beside = format!("{path}.new");
+    std::fs::write(&beside, text)
+        .and_then(|()| std::fs::rename(&beside, &path))
+        .map_err(|e| RpcError::new(500, format!("{path}: {e}")))?;
+    Ok(Json::Null)
 }
 
 fn describe_all(

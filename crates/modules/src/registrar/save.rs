@@ -356,7 +356,7 @@ impl Registrar {
         let instance = if self.settings.gruu_enabled { wanted.instance } else { &[] };
         ContactInfo {
             uri: wanted.uri,
-            received: request.received,
+            received: wanted.received.unwrap_or(request.received),
             path: request.path,
             call_id: request.call_id,
             instance,

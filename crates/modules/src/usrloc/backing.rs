@@ -273,6 +273,12 @@ impl Backing {
         result
     }
 
+    /// A contact ended in memory, perhaps before its row says so: keep-alives were not answered.
+    pub(super) fn ended(&self, domain: &Domain, contact: &Contact) {
+        if self.mode != Mode::Only && contact.stored != Stored::New {
+            self.delete_later(domain, contact);
+        }
+    }
     /// A contact that the database knows is gone.
     pub(super) fn delete_later(&self, domain: &Domain, contact: &Contact) {
         let mut gone = self.gone.lock().unwrap_or_else(|e| e.into_inner());
@@ -292,9 +298,8 @@ impl Backing {
                 self.unread.lock().unwrap_or_else(|e| e.into_inner()).push(table);
             }
         }
-        let mut fine = true;
+        let mut fine = self.delete_gone(domains);
         if self.mode == Mode::Back {
-            fine = self.delete_gone(domains);
             let start = self.cursor.load(Ordering::Relaxed);
             let shards = domains.first().map_or(0, |d| d.shards());
             let mut done = 0;
@@ -316,7 +321,7 @@ impl Backing {
     /// Writes all that changed. Returns whether the database has all of it.
     pub fn flush_all(&self, domains: &[std::sync::Arc<Domain>]) -> bool {
         if self.mode != Mode::Back {
-            return true;
+            return self.delete_gone(domains);
         }
         self.delete_gone(domains) && domains.iter().all(|d| (0..d.shards()).all(|s| self.flush(d, s)))
     }

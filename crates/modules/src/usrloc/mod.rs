@@ -293,6 +293,9 @@ impl Module for Usrloc {
             let shard = (start + step) & (shards - 1);
             for domain in &tables {
                 let looked = domain.expire(shard, now, budget, &mut |aor, contact| {
+                    if let Some(backing) = domain.backing() {
+                        backing.ended(domain, &contact);
+                    }
                     if watched {
                         ended.push(Ended { domain: domain.clone(), aor: aor.into(), contact });
                     }

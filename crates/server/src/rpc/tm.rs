@@ -243,13 +243,13 @@ fn final_reply(shared: &Shared, call_id: &[u8], cseq: u32) -> Answer {
     let until = Instant::now() + WAIT;
     while Instant::now() < until {
         match shared.proxy.local_status(call_id, cseq) {
-            None => return Err(RpcError::new(500, "The transaction is gone")),
+            // One that was answered is kept a while; one that was not is gone at once.
+            None => return Ok(json!({"code": 408, "text": "Request Timeout"})),
+            Some((408, reason)) if reason.is_empty() => {
+                return Ok(json!({"code": 408, "text": "Request Timeout"}));
+            }
             Some((code, reason)) if code >= 200 => {
-                let text = match (code, reason.is_empty()) {
-                    (408, true) => "Request Timeout".into(),
-                    _ => String::from_utf8_lossy(&reason).into_owned(),
-                };
-                return Ok(json!({"code": code, "text": text}));
+                return Ok(json!({"code": code, "text": String::from_utf8_lossy(&reason)}));
             }
             Some(_) => std::thread::sleep(LOOK),
         }

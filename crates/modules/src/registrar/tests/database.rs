@@ -187,6 +187,31 @@ fn in_the_database_only() {
     two.stop();
 }
 
+/// Keep-alives that nobody answers end a contact before its time: its row goes too.
+#[test]
+fn a_contact_that_ends_early_does_not_come_back() {
+    for mode in [1, 2] {
+        let (db, url, _kept) = database(&format!("early{mode}"));
+        let office = office(mode, &url);
+        assert_eq!(office.alice(1, &[A]).status, "200 OK");
+        let (backing, domains) =
+            (office.usrloc().domains().backing().expect("has one"), office.usrloc().domains().all());
+        assert!(backing.flush_all(&domains));
+        let now = unix(office.bench.now);
+        domains[0].change(b"alice", |entry| {
+            if let Some(contact) = entry.record().contact(0) {
+                contact.expires = now;
+            }
+        });
+        for _ in 0..60 {
+            office.usrloc().tick(&office.bench.core, office.bench.now);
+        }
+        assert_eq!(office.targets("sip:alice@h").len(), 0);
+        office.stop();
+        assert_eq!(db.contacts(), NONE, "db_mode {mode}");
+    }
+}
+
 /// Released interpreters cost time: only what may wait is called that way.
 #[test]
 fn only_what_may_wait_is_said_to() {
