@@ -188,7 +188,7 @@ impl AuthDb {
                     message.method(),
                     Method::Invite | Method::Bye | Method::Prack | Method::Update | Method::Message
                 );
-            if !anonymous && !is_own_user(&message, checked.credentials.user(), None) {
+            if !anonymous && !is_own_user(&message, checked.credentials.user()) {
                 return Refused::Mismatch.into();
             }
         }

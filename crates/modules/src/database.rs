@@ -1,4 +1,5 @@
-//! The database of a module: opened by URL when the module is set up, asked by value, and complaining once when it stops answering.
+//! The database of a module: opened by URL when the module is set up, asked by value, and complaining once when its queries
+//! begin to fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,17 +31,21 @@ impl Source {
         Ok(Source { module, database, failing: AtomicBool::new(false) })
     }
 
-    /// Reads rows. A failure is logged when the one before was none, and the first answer after it.
+    /// Reads rows. A database that cannot be reached logs that itself; any other failure is logged here when the one before was none.
     pub fn query(&self, query: &Query<'_>) -> Result<Rows, Error> {
         let answer = self.database.query(query);
         match &answer {
-            Ok(_) if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) => {
-                tracing::info!(module = self.module, "the database answers again");
+            Ok(_) => {
+                if self.failing.load(Ordering::Relaxed) {
+                    self.failing.store(false, Ordering::Relaxed);
+                }
             }
-            Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
-                tracing::error!(module = self.module, table = query.table, %error, "the database does not answer");
+            Err(Error::Unavailable(_)) => {}
+            Err(error) => {
+                if !self.failing.swap(true, Ordering::Relaxed) {
+                    tracing::error!(module = self.module, table = query.table, %error, "a query failed");
+                }
             }
-            _ => {}
         }
         answer
     }

@@ -21,17 +21,28 @@ use crate::pv::add_avp;
 /// Module `domain`.
 #[derive(Debug, Default)]
 pub struct Domain {
-    settings: Settings,
-    database: Option<Source>,
+    /// As parameters set them; taken over by `source`.
+    given: Settings,
     table: Arc<ArcSwap<Table>>,
-    /// The tables could not be read at the start.
-    pending: AtomicBool,
-    /// Unix time of the last attempt to.
+    source: Option<Arc<Reader>>,
+    /// Unix time of the last attempt to read what could not be read at the start.
     tried: AtomicU64,
 }
 
+/// Reads the tables.
+#[derive(Debug)]
+struct Reader {
+    settings: Settings,
+    database: Source,
+    table: Arc<ArcSwap<Table>>,
+    /// The tables could not be read at the start.
+    pending: AtomicBool,
+    /// A thread is trying to.
+    loading: AtomicBool,
+}
+
 /// Parameters of `domain`.
-#[derive(Debug, ModParams)]
+#[derive(Debug, Clone, ModParams)]
 struct Settings {
     /// Database. Default `mysql://kamailioro:kamailioro@localhost/kamailio`.
     db_url: String,
@@ -99,10 +110,9 @@ impl Table {
     }
 }
 
-impl Domain {
+impl Reader {
     fn load(&self) -> Result<(), Error> {
-        let Some(database) = &self.database else { return Err(Error::Unavailable("not set up".into())) };
-        let s = &self.settings;
+        let (s, database) = (&self.settings, &self.database);
         let mut table = Table::default();
         let ask = |table: &str, columns: &[&str]| {
             database.query(&Query { table, columns, limit: Table::LIMIT, ..Query::default() })
@@ -140,7 +150,9 @@ impl Domain {
         self.table.store(Arc::new(table));
         Ok(())
     }
+}
 
+impl Domain {
     fn is_local(&self, domain: &[u8]) -> Outcome {
         Outcome::from(self.table.load().did(domain).is_some())
     }
@@ -199,9 +211,9 @@ const RPC: &[RpcCommand] = &[
     RpcCommand {
         name: "domain.reload",
         doc: "Reads the domains and their attributes anew. When they cannot be read those before stay.",
-        call: |m, _, _, _| match module(m)?.load() {
-            Ok(()) => Ok(Json::Null),
-            Err(_) => Err(RpcError::new(400, "Reload of domain tables failed")),
+        call: |m, _, _, _| match module(m)?.source.as_ref().map(|s| s.load()) {
+            Some(Ok(())) => Ok(Json::Null),
+            _ => Err(RpcError::new(400, "Reload of domain tables failed")),
         },
     },
     RpcCommand {
@@ -243,26 +255,46 @@ impl Module for Domain {
         Settings::PARAMS
     }
     fn set_param(&mut self, name: &str, value: ParamValue) -> Result<(), SetupError> {
-        self.settings.set(name, value)
+        self.given.set(name, value)
     }
     fn rpc(&self) -> &'static [RpcCommand] {
         RPC
     }
     /// A database that is down does not stop the start.
     fn setup(&mut self, setup: &Setup<'_>) -> Result<(), SetupError> {
-        self.database = Some(Source::open("domain", &self.settings.db_url)?);
-        self.pending.store(self.load().is_err(), Ordering::Relaxed);
-        if self.settings.register_myself {
+        let source = Reader {
+            settings: self.given.clone(),
+            database: Source::open("domain", &self.given.db_url)?,
+            table: self.table.clone(),
+            pending: AtomicBool::new(false),
+            loading: AtomicBool::new(false),
+        };
+        source.pending.store(source.load().is_err(), Ordering::Relaxed);
+        self.source = Some(Arc::new(source));
+        if self.given.register_myself {
             let table = self.table.clone();
             setup.config.local_hosts.register(move |host| table.load().did(host).is_some());
         }
         Ok(())
     }
+    /// What could not be read at the start is tried again, by a thread of its own: the database may take its time to refuse.
     fn tick(&self, _: &Core, now: Now) {
         const PAUSE: u64 = 10;
-        if self.pending.load(Ordering::Relaxed) && now.unix() >= self.tried.load(Ordering::Relaxed) + PAUSE {
-            self.tried.store(now.unix(), Ordering::Relaxed);
-            self.pending.store(self.load().is_err(), Ordering::Relaxed);
+        let Some(source) = &self.source else { return };
+        if !source.pending.load(Ordering::Relaxed)
+            || now.unix() < self.tried.load(Ordering::Relaxed) + PAUSE
+            || source.loading.swap(true, Ordering::Acquire)
+        {
+            return;
+        }
+        self.tried.store(now.unix(), Ordering::Relaxed);
+        let work = source.clone();
+        let thread = std::thread::Builder::new().name("domain-db".into()).spawn(move || {
+            work.pending.store(work.load().is_err(), Ordering::Relaxed);
+            work.loading.store(false, Ordering::Release);
+        });
+        if thread.is_err() {
+            source.loading.store(false, Ordering::Release);
         }
     }
 }
@@ -354,6 +386,9 @@ mod tests {
         assert_eq!(rpc("domain.reload").map_err(|e| e.code), Err(400));
         fill(&memory);
         module.tick(&bench.core, bench.now);
+        while module.source.as_ref().is_some_and(|s| s.loading.load(Ordering::Acquire)) {
+            std::thread::yield_now();
+        }
         assert_eq!(module.is_local(b"example.com"), Outcome::TRUE);
         let dump = rpc("domain.dump").expect("answers");
         assert_eq!(dump["domains"][0], json!({ "domain": "Case.Org", "did": "cid" }));

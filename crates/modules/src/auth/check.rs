@@ -226,11 +226,9 @@ pub(super) fn request<'m>(ctx: &RouteContext<'_>, message: &'m Message) -> Reque
 }
 
 /// Whether the user of the credentials is the one the request is from: From; for REGISTER and PUBLISH also To, for PUBLISH also the
-/// Request-URI. Users are compared as written; `domains` adds hosts, without case.
-pub fn is_own_user(message: &Message, user: Option<&[u8]>, realm: Option<&[u8]>) -> bool {
-    let own = |uri: Result<Uri<'_>, message::Fault>| {
-        uri.is_ok_and(|u| u.user == user && realm.is_none_or(|r| u.host.eq_ignore_ascii_case(r)))
-    };
+/// Request-URI. Users are compared as written, without their domains.
+pub fn is_own_user(message: &Message, user: Option<&[u8]>) -> bool {
+    let own = |uri: Result<Uri<'_>, message::Fault>| uri.is_ok_and(|u| u.user == user);
     let method = message.method();
     own(message.from_uri())
         && (!matches!(method, Method::Register | Method::Publish) || own(message.to_uri()))

@@ -102,7 +102,7 @@ impl Auth {
                 let method = method.unwrap_or(message.method_text());
                 let keep_nc = flags & 32 != 0;
                 match self.authenticator.finish(ctx, &message, &checked, secret, method, keep_nc) {
-                    Outcome::TRUE if own_user && !is_own_user(&message, checked.credentials.user(), None) => {
+                    Outcome::TRUE if own_user && !is_own_user(&message, checked.credentials.user()) => {
                         Refused::Mismatch.into()
                     }
                     outcome => outcome,

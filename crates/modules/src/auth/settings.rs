@@ -56,7 +56,7 @@ pub struct Settings {
     /// Text that nonces are signed with; servers with the same one take each other's nonces, and their own after a restart. Default
     /// random at each start.
     pub secret: Option<String>,
-    /// 1: `pv_auth_check` compares the domain of a username that has one, too. Default 0.
+    /// 1: users are compared with their domains. Taken: they are compared without, as Kamailio does whatever this says.
     pub use_domain: bool,
     /// Name of the header that challenges with 401. Default `WWW-Authenticate`.
     pub www_challenge_header: String,

@@ -8,7 +8,7 @@ use script::SetupError;
 use store::{Condition, Query, Value as Cell};
 
 use super::rules::{Pair, Rules};
-use super::{Permissions, address, trusted};
+use super::{Tables, address, trusted};
 use crate::database::{to_int, to_text};
 
 /// Bits of `load_backends`.
@@ -28,9 +28,9 @@ pub enum NotLoaded {
     Failed(String),
 }
 
-impl Permissions {
+impl Tables {
     /// A database that is down does not stop the start; a file that is not there does.
-    pub(super) fn load_at_start(&mut self) -> Result<(), SetupError> {
+    pub(super) fn load_at_start(&self) -> Result<(), SetupError> {
         match self.load_addresses() {
             Err(NotLoaded::Failed(why)) if self.settings.address_file.is_some() => {
                 return Err(SetupError(format!("address_file: {why}")));

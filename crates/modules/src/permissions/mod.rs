@@ -33,23 +33,33 @@ use trusted::{Peer, Rule};
 /// Module `permissions`.
 #[derive(Debug, Default)]
 pub struct Permissions {
+    /// As parameters set them; taken over by `tables`.
+    given: Settings,
+    tables: Arc<Tables>,
+    /// Unix time of the last reload by RPC.
+    reloaded: AtomicU64,
+    /// Unix time of the last attempt to load what is pending.
+    tried: AtomicU64,
+    tag_avp: Option<Box<[u8]>>,
+}
+
+/// What is loaded, and where from.
+#[derive(Debug, Default)]
+struct Tables {
     settings: Settings,
     database: Option<Source>,
     addresses: ArcSwap<address::Table>,
     trusted: ArcSwap<trusted::Table>,
     /// Whether a table is still to be loaded: it could not be at the start.
     pending: [AtomicBool; 2],
-    /// Unix time of the last reload by RPC.
-    reloaded: AtomicU64,
-    /// Unix time of the last attempt to load what is pending.
-    tried: AtomicU64,
+    /// A thread is trying to.
+    loading: AtomicBool,
     files: RwLock<HashMap<Vec<u8>, Arc<Pair>>>,
     folder: PathBuf,
-    tag_avp: Option<Box<[u8]>>,
 }
 
 /// Parameters of `permissions`.
-#[derive(Debug, ModParams)]
+#[derive(Debug, Clone, ModParams)]
 struct Settings {
     /// File with addresses, `group address [mask [port [tag]]]` a line; instead of `address_table`. Default none.
     address_file: Option<String>,
@@ -165,9 +175,9 @@ impl Permissions {
         port: u16,
         group: Option<i64>,
     ) -> Option<i64> {
-        let table = self.addresses.load();
+        let table = self.tables.addresses.load();
         let entry = match host {
-            Host::Ip(ip) => table.find(ip, port, group, self.settings.subnet_match_mode == 1)?,
+            Host::Ip(ip) => table.find(ip, port, group, self.tables.settings.subnet_match_mode == 1)?,
             Host::Name(name) => table.find_name(name, port, group)?,
         };
         if let (Some(avp), Some(tag)) = (&self.tag_avp, &entry.tag) {
@@ -185,18 +195,18 @@ impl Permissions {
     ) -> Outcome {
         let ruri = ctx.request_uri().to_vec();
         let peer = Peer { source, transport, from, ruri: &ruri };
-        if self.settings.db_mode == 1 {
-            let table = self.trusted.load();
+        if self.tables.settings.db_mode == 1 {
+            let table = self.tables.trusted.load();
             return self.trusted_by(ctx, table.find(peer));
         }
-        match self.ask_trusted(source) {
+        match self.tables.ask_trusted(source) {
             Some(rules) => self.trusted_by(ctx, rules.iter().filter(|r| r.fits(peer))),
             None => Outcome::FALSE,
         }
     }
 
     fn trusted_by<'r>(&self, ctx: &mut RouteContext<'_>, rules: impl Iterator<Item = &'r Rule>) -> Outcome {
-        let all = self.settings.peer_tag_mode == 1;
+        let all = self.tables.settings.peer_tag_mode == 1;
         let mut count = 0;
         for rule in rules.take(if all { usize::MAX } else { 1 }) {
             count += 1;
@@ -215,7 +225,7 @@ impl Permissions {
             Some(uri) => uris.push(uri),
             None => return Outcome::FALSE,
         }
-        if self.settings.check_all_branches {
+        if self.tables.settings.check_all_branches {
             uris.extend(ctx.branches.iter().filter_map(|b| plain(&b.uri)));
         }
         let uris: Vec<&[u8]> = uris.iter().map(Vec::as_slice).collect();
@@ -332,14 +342,14 @@ impl Permissions {
     /// All of them in the allow file: 1; else one of them in the deny file: -1; else 1.
     #[ksr(cfg = ["allow_routing"], blocking)]
     fn allow_routing(&self, ctx: &mut RouteContext<'_>) -> Outcome {
-        let pair = self.default_files();
+        let pair = self.tables.default_files();
         self.routing(ctx, &pair)
     }
 
     /// As `allow_routing`, with the files of that name and `allow_suffix`, `deny_suffix`.
     #[ksr(cfg = ["allow_routing"], blocking)]
     fn allow_routing_base(&self, ctx: &mut RouteContext<'_>, basename: &[u8]) -> Outcome {
-        let pair = self.files(basename);
+        let pair = self.tables.files(basename);
         self.routing(ctx, &pair)
     }
 
@@ -351,14 +361,14 @@ impl Permissions {
         allow_file: &[u8],
         deny_file: &[u8],
     ) -> Outcome {
-        let pair = self.two_files(allow_file, deny_file);
+        let pair = self.tables.two_files(allow_file, deny_file);
         self.routing(ctx, &pair)
     }
 
     /// Whether the allow and deny files of that name let To register the contacts of the request. Returns 1 or -1.
     #[ksr(cfg = ["allow_register"], routes(REQUEST, FAILURE), blocking)]
     fn allow_register(&self, ctx: &mut RouteContext<'_>, basename: &[u8]) -> Outcome {
-        let pair = self.files(basename);
+        let pair = self.tables.files(basename);
         self.registering(ctx, &pair, false)
     }
 
@@ -370,14 +380,14 @@ impl Permissions {
         allow_file: &[u8],
         deny_file: &[u8],
     ) -> Outcome {
-        let pair = self.two_files(allow_file, deny_file);
+        let pair = self.tables.two_files(allow_file, deny_file);
         self.registering(ctx, &pair, false)
     }
 
     /// As `allow_register`, with the ports of the contacts.
     #[ksr(cfg = ["allow_register_include_port"], routes(REQUEST, FAILURE), blocking)]
     fn allow_register_include_port(&self, ctx: &mut RouteContext<'_>, basename: &[u8]) -> Outcome {
-        let pair = self.files(basename);
+        let pair = self.tables.files(basename);
         self.registering(ctx, &pair, true)
     }
 
@@ -389,7 +399,7 @@ impl Permissions {
         allow_file: &[u8],
         deny_file: &[u8],
     ) -> Outcome {
-        let pair = self.two_files(allow_file, deny_file);
+        let pair = self.tables.two_files(allow_file, deny_file);
         self.registering(ctx, &pair, true)
     }
 
@@ -397,7 +407,7 @@ impl Permissions {
     #[ksr(cfg = ["allow_uri"], routes(REQUEST, FAILURE), blocking)]
     fn allow_uri(&self, ctx: &mut RouteContext<'_>, basename: &[u8], uri: &[u8]) -> Outcome {
         let Ok(from) = ctx.message.from() else { return Outcome::FALSE };
-        Outcome::from(self.files(basename).allows(from.uri, &[uri]))
+        Outcome::from(self.tables.files(basename).allows(from.uri, &[uri]))
     }
 }
 
@@ -423,30 +433,48 @@ impl Module for Permissions {
         Settings::PARAMS
     }
     fn set_param(&mut self, name: &str, value: ParamValue) -> Result<(), SetupError> {
-        self.settings.set(name, value)
+        self.given.set(name, value)
     }
     fn rpc(&self) -> &'static [RpcCommand] {
         rpc::COMMANDS
     }
     fn setup(&mut self, setup: &Setup<'_>) -> Result<(), SetupError> {
-        self.folder = setup.config.folder.clone();
-        if let Some(spec) = &self.settings.peer_tag_avp {
+        if let Some(spec) = &self.given.peer_tag_avp {
             let name = avp_of(spec).ok_or_else(|| SetupError(format!("peer_tag_avp: {spec} is no AVP")))?;
             self.tag_avp = Some(name);
         }
-        if let Some(url) = &self.settings.db_url {
-            self.database = Some(Source::open("permissions", url)?);
-        }
-        self.load_at_start()
+        let database = match &self.given.db_url {
+            Some(url) => Some(Source::open("permissions", url)?),
+            None => None,
+        };
+        let tables = Tables {
+            settings: self.given.clone(),
+            database,
+            folder: setup.config.folder.clone(),
+            ..Tables::default()
+        };
+        tables.load_at_start()?;
+        self.tables = Arc::new(tables);
+        Ok(())
     }
-    /// What could not be loaded at the start is tried again.
+    /// What could not be loaded at the start is tried again, by a thread of its own: the database may take its time to refuse.
     fn tick(&self, _: &Core, now: Now) {
         const PAUSE: u64 = 10;
-        if self.pending.iter().any(|p| p.load(Ordering::Relaxed))
-            && now.unix() >= self.tried.load(Ordering::Relaxed) + PAUSE
+        let tables = &self.tables;
+        if !tables.pending.iter().any(|p| p.load(Ordering::Relaxed))
+            || now.unix() < self.tried.load(Ordering::Relaxed) + PAUSE
+            || tables.loading.swap(true, Ordering::Acquire)
         {
-            self.tried.store(now.unix(), Ordering::Relaxed);
-            self.load_pending();
+            return;
+        }
+        self.tried.store(now.unix(), Ordering::Relaxed);
+        let work = tables.clone();
+        let thread = std::thread::Builder::new().name("permissions-db".into()).spawn(move || {
+            work.load_pending();
+            work.loading.store(false, Ordering::Release);
+        });
+        if thread.is_err() {
+            tables.loading.store(false, Ordering::Release);
         }
     }
 }

@@ -8,18 +8,18 @@ use serde_json::{Value as Json, json};
 use transaction::Now;
 
 use super::load::NotLoaded;
-use super::{Permissions, address};
+use super::{Permissions, Tables, address};
 
 pub const COMMANDS: &[RpcCommand] = &[
     RpcCommand {
         name: "permissions.addressReload",
         doc: "Reads the address table or file anew; not more often than `reload_delta` says. When it cannot be read the one before stays.",
-        call: |m, _, now, _| reload(module(m)?, now, Permissions::load_addresses),
+        call: |m, _, now, _| reload(module(m)?, now, Tables::load_addresses),
     },
     RpcCommand {
         name: "permissions.trustedReload",
         doc: "Reads the trusted table anew; not more often than `reload_delta` says. When it cannot be read the one before stays.",
-        call: |m, _, now, _| reload(module(m)?, now, Permissions::load_trusted),
+        call: |m, _, now, _| reload(module(m)?, now, Tables::load_trusted),
     },
     RpcCommand {
         name: "permissions.addressDump",
@@ -95,24 +95,20 @@ fn list<T>(entries: &[T], row: impl Fn(usize, &T) -> Json) -> Json {
 }
 
 fn dump(permissions: &Permissions, rows: impl Fn(&address::Table) -> Json) -> Answer {
-    if permissions.database.is_none() && permissions.settings.address_file.is_none() {
+    if permissions.tables.database.is_none() && permissions.tables.settings.address_file.is_none() {
         return Err(RpcError::new(500, "No address table"));
     }
-    Ok(rows(&permissions.addresses.load()))
+    Ok(rows(&permissions.tables.addresses.load()))
 }
 
-fn reload(
-    permissions: &Permissions,
-    now: Now,
-    load: impl Fn(&Permissions) -> Result<(), NotLoaded>,
-) -> Answer {
+fn reload(permissions: &Permissions, now: Now, load: impl Fn(&Tables) -> Result<(), NotLoaded>) -> Answer {
     let before = permissions.reloaded.load(Ordering::Relaxed);
     let taken =
         || permissions.reloaded.compare_exchange(before, now.unix(), Ordering::Relaxed, Ordering::Relaxed);
-    if now.unix() < before.saturating_add(permissions.settings.reload_delta) || taken().is_err() {
+    if now.unix() < before.saturating_add(permissions.tables.settings.reload_delta) || taken().is_err() {
         return Err(RpcError::new(500, "ongoing reload"));
     }
-    match load(permissions) {
+    match load(&permissions.tables) {
         Ok(()) => Ok(json!("Reload OK")),
         Err(_) => Err(RpcError::new(500, "Reload failed.")),
     }
@@ -120,14 +116,14 @@ fn reload(
 
 fn trusted_dump(m: &dyn Module, _: &Core, _: Now, _: &[Json]) -> Answer {
     let permissions = module(m)?;
-    if permissions.database.is_none() || permissions.settings.db_mode != 1 {
+    if permissions.tables.database.is_none() || permissions.tables.settings.db_mode != 1 {
         return Err(RpcError::new(500, "No trusted table"));
     }
     let lossy = |bytes: &[u8]| match bytes {
         b"" => "NULL".into(),
         bytes => String::from_utf8_lossy(bytes).into_owned(),
     };
-    Ok(list(&permissions.trusted.load().rules, |_, rule| {
+    Ok(list(&permissions.tables.trusted.load().rules, |_, rule| {
         let row = rule.row();
         json!({ "table": 0, "item": {
             "ip": lossy(&row.source),
@@ -145,6 +141,7 @@ fn test_uri(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
         return Err(RpcError::new(500, "Not enough parameters (basename, URI and contact)"));
     };
     let allowed = module(m)?
+        .tables
         .known_files(basename.as_bytes())
         .is_some_and(|pair| pair.allows(from.as_bytes(), &[uri.as_bytes()]));
     Ok(json!(if allowed { "Allowed" } else { "Denied" }))
