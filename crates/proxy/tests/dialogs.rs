@@ -284,6 +284,34 @@ fn variables_and_profiles_live_with_the_dialog() {
     assert!(b.rpc("dlg.profile_get_size", &[json!("nope")]).is_err());
 }
 
+#[test]
+fn a_bridge_calls_one_phone_and_refers_it_to_another() {
+    let mut b = bench_with(&[], relay);
+    b.rpc("dlg.bridge_dlg", &[json!("sip:bob@10.0.0.3"), json!("sip:carol@10.0.0.4")]).unwrap();
+    let out = b.tick();
+    assert_eq!(lines(&out), ["10.0.0.3:5060 INVITE sip:bob@10.0.0.3 SIP/2.0"]);
+    assert!(out[0].1.contains("\nc=IN IP4 0.0.0.0\n"), "{}", out[0].1);
+    let ok = reply(&out[0].1, "200 OK", "tb")
+        .replace("Content-Length: 0", "Contact: <sip:bob@10.0.0.3:5062>\nContent-Length: 0");
+    let out = b.send(BOB, &ok);
+    assert_eq!(
+        lines(&out),
+        [
+            "10.0.0.3:5062 ACK sip:bob@10.0.0.3:5062 SIP/2.0",
+            "10.0.0.3:5062 REFER sip:bob@10.0.0.3:5062 SIP/2.0"
+        ]
+    );
+    assert!(
+        out[0].1.contains(";tag=tb\n") && out[1].1.contains("\nRefer-To: <sip:carol@10.0.0.4>\n"),
+        "{out:?}"
+    );
+    let again = lines(&b.send(BOB, &ok));
+    assert_eq!(again, ["10.0.0.3:5062 ACK sip:bob@10.0.0.3:5062 SIP/2.0"], "the ACK was lost");
+    let out = b.send("10.0.0.3:5062", &reply(&out[1].1, "202 Accepted", "tb"));
+    assert_eq!(lines(&out), ["10.0.0.3:5062 BYE sip:bob@10.0.0.3:5062 SIP/2.0"]);
+    assert!(b.rpc("dlg.bridge_dlg", &[json!("nonsense"), json!("sip:a@b")]).is_err());
+}
+
 const TABLE: [&str; 23] = [
     "hash_entry",
     "hash_id",

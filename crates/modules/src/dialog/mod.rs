@@ -1,8 +1,9 @@
 //! Dialogs: calls from their INVITE to their BYE, with variables, profiles, timeouts.
 //!
 //! `dialog.rs` is one of them, `table.rs` all, `follow.rs` what requests and replies make of them, `timer.rs` what time does,
-//! `requests.rs` what is sent to their sides, `profiles.rs` the sets they are counted in, `db.rs` their rows in a database.
+//! `requests.rs` what is sent to their sides, `bridge.rs` calls made here, `profiles.rs` the sets they are counted in, `db.rs` their rows in a database.
 
+mod bridge;
 mod db;
 #[allow(clippy::module_inception)]
 mod dialog;
@@ -44,6 +45,7 @@ pub struct DialogModule {
     timeout_pv: OnceLock<Option<Pv>>,
     jobs: Mutex<VecDeque<Job>>,
     rows: db::Rows,
+    bridges: bridge::Bridges,
     /// Names of columns, for the thread that writes rows.
     names: OnceLock<Arc<Settings>>,
     /// Names of our sockets.
@@ -60,6 +62,7 @@ impl Default for DialogModule {
             timeout_pv: OnceLock::new(),
             jobs: Mutex::default(),
             rows: db::Rows::default(),
+            bridges: bridge::Bridges::default(),
             names: OnceLock::new(),
             sockets: OnceLock::new(),
         }
@@ -422,11 +425,12 @@ impl DialogModule {
         Outcome::from(pv::var(self, ctx, key).is_none())
     }
 
-    /// Joins two addresses into a call. It needs replies to requests of our own, which this module does not hear yet. Returns -1.
+    /// Calls `from`, and refers it to `to` when it answers. `op` is a proxy to send to, empty none.
+    ///
+    /// The call comes from `bridge_controller`, with media on hold. Returns 1 when the INVITE was sent, else -1.
     #[ksr(cfg = ["dlg_bridge"])]
-    fn dlg_bridge(&self, _ctx: &mut RouteContext<'_>, _from: &[u8], _to: &[u8], _op: &[u8]) -> Outcome {
-        tracing::error!(target: "dialog", "dlg_bridge is not available yet");
-        Outcome::FALSE
+    fn dlg_bridge(&self, ctx: &mut RouteContext<'_>, from: &[u8], to: &[u8], op: &[u8]) -> Outcome {
+        Outcome::from(self.bridge(ctx, from, to, op, &bridge::Body::Hold))
     }
 
     /// Sends REFER to a side (1 or `caller`, 2 or `callee`) of the dialog of that name. Returns 1 or -1.
@@ -549,8 +553,13 @@ impl Module for DialogModule {
     fn events(&self, services: &Services<'_>, now: Now) {
         self.run_due(services, now);
     }
-    fn local_reply(&self, _: &Services<'_>, now: Now, end: LocalEnd) {
-        self.kept_alive(now, &end);
+    fn local_reply(&self, services: &Services<'_>, now: Now, end: LocalEnd) {
+        if end.token & bridge::TOKEN == 0 {
+            return self.kept_alive(now, &end);
+        }
+        if let Some(mut ctx) = RouteContext::stand_in(services, now) {
+            self.bridged(&mut ctx, &end);
+        }
     }
     fn stop(&self, core: &Core, _: Now) {
         self.write_all(core);
