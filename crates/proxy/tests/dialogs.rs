@@ -285,6 +285,37 @@ fn variables_and_profiles_live_with_the_dialog() {
 }
 
 #[test]
+fn a_call_is_tracked_from_a_route_that_was_suspended() {
+    let suspended = Rc::new(RefCell::new(None));
+    let known = suspended.clone();
+    let b = bench_with(&[], move |ctx| {
+        match ctx.message.method() {
+            message::Method::Invite => {
+                ctx.transactions.suspend(ctx);
+                *known.borrow_mut() = ctx.transaction;
+            }
+            _ => {
+                let id = known.borrow().unwrap();
+                ctx.transactions.resume(ctx, id.index, id.label, b"go on");
+            }
+        }
+        RunOutcome::Returned(1)
+    });
+    b.route("go on", |ctx| {
+        assert_eq!(ksr(ctx, "dialog", "dlg_manage", &[]), 1);
+        ctx.target.uri = b"sip:bob@10.0.0.3".to_vec();
+        relay(ctx)
+    });
+    b.send(ALICE, &request("INVITE", "sip:someone@10.0.0.9", "s1", ""));
+    let out = b.send(ALICE, &request("OPTIONS", "sip:x@10.0.0.9", "s2", ""));
+    let sent = out.iter().find(|(to, _)| to == BOB).unwrap().1.clone();
+    b.send(BOB, &reply(&sent, "180 Ringing", "tb"));
+    assert_eq!(b.stat("early_dialogs"), 1);
+    b.send(BOB, &reply(&sent, "200 OK", "tb"));
+    assert_eq!((b.stat("early_dialogs"), b.stat("active_dialogs")), (0, 1));
+}
+
+#[test]
 fn a_bridge_calls_one_phone_and_refers_it_to_another() {
     let mut b = bench_with(&[], relay);
     b.rpc("dlg.bridge_dlg", &[json!("sip:bob@10.0.0.3"), json!("sip:carol@10.0.0.4")]).unwrap();
