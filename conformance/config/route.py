@@ -1,6 +1,10 @@
 """Routing for the conformance scenarios; runs unchanged on Trunkline and on Kamailio."""
 import KSR
 
+NAT = hasattr(KSR, "nathelper")
+FLT_NATS = 5
+FLB_NATB = 6
+
 
 def mod_init():
     return Router()
@@ -17,6 +21,8 @@ class Router:
         if KSR.is_OPTIONS() and KSR.is_myself_ruri():
             KSR.sl.sl_send_reply(200, "Keepalive")
             return 1
+        if NAT:
+            self.natdetect()
         if KSR.is_CANCEL():
             if KSR.tm.t_check_trans() > 0:
                 self.relay()
@@ -29,6 +35,8 @@ class Router:
             return 1  # a retransmission, taken care of
         KSR.hdr.remove("Route")
         do = KSR.pv.get("$hdr(X-Do)")  # what a scenario asks for
+        if do == "auth" and not self.authenticated():
+            return 1
         if KSR.is_REGISTER():
             return self.register(do)
         if not KSR.is_myself_ruri():
@@ -74,9 +82,20 @@ class Router:
             KSR.tm.t_on_failure("ksr_failure")
         return self.relay()
 
+    def authenticated(self):
+        result = KSR.auth.pv_auth_check("conformance.test", "secret", 0, 1)
+        if result > 0:
+            KSR.auth.consume_credentials()
+            return True
+        KSR.hdr.append_to_reply("X-Auth: " + str(result) + "\r\n")
+        KSR.auth.auth_challenge("conformance.test", 17 if result == -4 else 1)
+        return False
+
     def register(self, do):
         if do == "received":
             KSR.pv.sets("$avp(received)", "sip:" + KSR.pv.get("$si") + ":" + str(KSR.pv.get("$sp")))
+        if KSR.isflagset(FLT_NATS):
+            KSR.setbflag(FLB_NATB)
         flags = {"one": 4, "silent": 2}.get(do, 0)
         if KSR.registrar.save("location", flags) < 0:
             KSR.sl.sl_reply_error()
@@ -89,6 +108,11 @@ class Router:
             if KSR.pv.get("$hdr(X-Do)") == "direction":
                 upstream = KSR.rr.is_direction("upstream") > 0
                 KSR.hdr.append("X-Direction: " + ("upstream" if upstream else "downstream") + "\r\n")
+            if NAT:
+                if not KSR.isdsturiset():
+                    KSR.nathelper.handle_ruri_alias()
+                if KSR.is_ACK():
+                    self.natmanage()
             return self.relay()
         if KSR.is_ACK():
             if KSR.tm.t_check_trans() > 0:
@@ -102,11 +126,36 @@ class Router:
             KSR.sl.sl_reply_error()
         return 1
 
+    def natdetect(self):
+        KSR.force_rport()
+        if KSR.nathelper.nat_uac_test(19) > 0:
+            if KSR.is_REGISTER():
+                KSR.nathelper.fix_nated_register()
+            elif KSR.siputils.is_first_hop() > 0:
+                KSR.nathelper.set_contact_alias()
+            KSR.setflag(FLT_NATS)
+
+    def natmanage(self):
+        request = KSR.siputils.is_request() > 0
+        if request and KSR.siputils.has_totag() > 0 and KSR.rr.check_route_param("nat=yes") > 0:
+            KSR.setbflag(FLB_NATB)
+        if not (KSR.isflagset(FLT_NATS) or KSR.isbflagset(FLB_NATB)):
+            return
+        KSR.rtpproxy.rtpproxy_manage("co")
+        if request and KSR.siputils.has_totag() < 0 and KSR.tmx.t_is_branch_route() > 0:
+            KSR.rr.add_rr_param(";nat=yes")
+        if not request and KSR.isbflagset(FLB_NATB):
+            KSR.nathelper.set_contact_alias()
+
     def ksr_branch(self, msg):
+        if NAT:
+            self.natmanage()
         KSR.hdr.append("X-Branch: " + str(KSR.pv.get("$T_branch_idx")) + "\r\n")
         return 1
 
     def ksr_onreply(self, msg):
+        if NAT and 100 < KSR.pv.get("$rs") < 300:
+            self.natmanage()
         if KSR.pv.get("$hdr(X-Drop)") == "yes":
             KSR.set_drop()
             return 1
@@ -115,6 +164,8 @@ class Router:
         return 1
 
     def ksr_failure(self, msg):
+        if NAT:
+            self.natmanage()
         if KSR.tm.t_is_canceled() > 0:
             return 1
         if KSR.pv.get("$hdr(X-Do)") == "serial":

@@ -58,6 +58,29 @@ pub fn forget(message: &str) -> String {
     [placed, free].concat().join("\n") + "\n\n" + body
 }
 
+/// Two lists of messages side by side: `-` theirs, `+` ours.
+pub fn show(theirs: &[String], ours: &[String]) -> String {
+    let mut out = String::new();
+    for i in 0..theirs.len().max(ours.len()) {
+        let (a, b) = (theirs.get(i).map_or("", String::as_str), ours.get(i).map_or("", String::as_str));
+        if a == b {
+            out += &format!("  {}\n", a.lines().next().unwrap_or_default());
+            continue;
+        }
+        let (a, b): (Vec<&str>, Vec<&str>) = (a.lines().collect(), b.lines().collect());
+        for line in &a {
+            out += &format!("{} {line}\n", if b.contains(line) { ' ' } else { '-' });
+        }
+        for line in b.iter().filter(|l| !a.contains(l)) {
+            out += &format!("+ {line}\n");
+        }
+        if a.len() == b.len() && a.iter().all(|l| b.contains(l)) {
+            out += &format!("  (order) + {}\n", b.join(" | "));
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,11 @@
 //! and why. Every scenario also checks, by [`subject::Subject::ran`], that the script's callbacks ran exactly as often as its messages demand.
 
 pub mod differences;
+pub mod digest;
 pub mod normalise;
 pub mod peer;
+pub mod relay;
 pub mod scenarios;
 pub mod sipp;
+pub mod stock;
 pub mod subject;

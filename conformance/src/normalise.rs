@@ -11,6 +11,12 @@ pub fn message(text: &str, roles: &[(&str, &str)]) -> String {
     out
 }
 
+/// A column of an accounting row: tags that the server made become a placeholder.
+pub fn value(text: &str) -> String {
+    let made_here = text.len() > 20 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    if made_here { "<tag>".into() } else { text.into() }
+}
+
 fn line_of(line: &str, roles: &[(&str, &str)]) -> String {
     let mut line = line.to_string();
     let ours = |text: &str| roles.iter().any(|(a, r)| r.starts_with("<server") && text.contains(a));
@@ -31,18 +37,39 @@ fn line_of(line: &str, roles: &[(&str, &str)]) -> String {
     {
         line = replace_param(&line, "tag");
     }
+    if (lower.starts_with("www-authenticate:") || lower.starts_with("proxy-authenticate:"))
+        && let Some((before, rest)) = line.split_once("nonce=\"")
+        && let Some((_, after)) = rest.split_once('"')
+    {
+        line = format!("{before}nonce=\"<nonce>\"{after}");
+    }
     if lower.starts_with("contact:") {
         line = replace_param_all(&replace_param_all(&line, "expires"), "temp-gruu");
     }
+    if lower.starts_with("www-authenticate:") || lower.starts_with("proxy-authenticate:") {
+        line = replace_nonce(&line);
+    }
     for (address, role) in roles {
         line = line.replace(address, role);
-        if let Some((_, port)) = address.rsplit_once(':') {
+        if let Some((ip, port)) = address.rsplit_once(':') {
+            // set_contact_alias
+            line = line.replace(&format!("{ip}~{port}"), &format!("{ip}~{role}"));
             line = line.replace(&format!("rport={port}"), &format!("rport={role}"));
+            line = line.replace(&format!("~{port}~"), &format!("~{role}~"));
             // The agent's port at an address that is not its own.
             line = line.replace(&format!(":{port}"), &format!(":{role}"));
         }
     }
     line
+}
+
+/// A nonce that the server made: those of the scenarios are short.
+fn replace_nonce(line: &str) -> String {
+    let Some((before, rest)) = line.split_once("nonce=\"") else { return line.into() };
+    match rest.split_once('"') {
+        Some((nonce, after)) if nonce.len() > 24 => format!("{before}nonce=\"<nonce>\"{after}"),
+        _ => line.into(),
+    }
 }
 
 fn replace_param(line: &str, name: &str) -> String {

@@ -1,6 +1,6 @@
 //! A user agent made of one socket: sends text, expects text, and writes down all it receives.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// How long an expected message may take.
@@ -25,9 +25,17 @@ pub struct Received(pub String);
 impl Peer {
     /// A user agent talking to this server, on the same address.
     pub fn new(name: &'static str, server: SocketAddr) -> Peer {
-        let socket = UdpSocket::bind((server.ip(), 0)).expect("socket");
+        Peer::on(name, server.ip(), server)
+    }
+    /// The same on another address.
+    pub fn on(name: &'static str, ip: IpAddr, server: SocketAddr) -> Peer {
+        let socket = UdpSocket::bind((ip, 0)).expect("socket");
         let address = socket.local_addr().expect("address");
         Peer { name, address, socket, server, received: Vec::new() }
+    }
+    /// The server has another address now.
+    pub fn turn_to(&mut self, server: SocketAddr) {
+        self.server = server;
     }
     /// Sends to the server. Lines end with `\n` in the argument.
     pub fn send(&self, text: &str) {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use testkit::proof::{Calls, Times, callbacks_ran};
 
+use crate::relay;
+
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -27,6 +29,9 @@ impl Kind {
         }
     }
 }
+
+/// Among the defines: media go through [`relay`].
+pub const WITH_RELAY: &str = "WITH_RELAY";
 
 /// What a server is started with.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +99,9 @@ impl Subject {
         command.arg("-A").arg(format!("SCRIPT=\"{}\"", script.display()));
         for define in setup.defines {
             command.arg("-A").arg(define);
+        }
+        if setup.defines.contains(&WITH_RELAY) {
+            command.arg("-A").arg(format!("RELAY=\"udp:127.0.0.1:{}\"", *relay::PORT));
         }
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("log")).stderr(log);
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {kind:?}: {e}"));

@@ -395,6 +395,32 @@ class _acc:
 
 acc: _acc
 
+class _alias_db:
+    """`KSR.alias_db`"""
+
+    @staticmethod
+    def find(stable: str, input: str, output: str, /) -> int:
+        r"""Writes what a URI is an alias of to a variable; the request stays. Returns 1, or -1 as `lookup`."""
+        ...
+
+    @staticmethod
+    def find_ex(stable: str, input: str, output: str, sflags: str, /) -> int:
+        r"""As `find`, with the flags of `lookup_ex`."""
+        ...
+
+    @staticmethod
+    def lookup(stable: str, /) -> int:
+        r"""When the Request-URI is an alias in the table, the user's URI takes its place. Returns 1; -1 when it is none, or the database
+        does not answer."""
+        ...
+
+    @staticmethod
+    def lookup_ex(stable: str, sflags: str, /) -> int:
+        r"""As `lookup`. Flags: `d` without the domain, `u` with it, `r` from the user to the alias."""
+        ...
+
+alias_db: _alias_db
+
 class _app_python3:
     """`KSR.app_python3`"""
 
@@ -1054,6 +1080,197 @@ class _dialog:
 
 dialog: _dialog
 
+class _dispatcher:
+    """`KSR.dispatcher`"""
+
+    @staticmethod
+    def ds_dsg_fetch(setid: int, /) -> int:
+        r"""Chooses the set that `$dsg(..)` tells of. Returns -1 when there is no such."""
+        ...
+
+    @staticmethod
+    def ds_is_active(set: int, /) -> int:
+        r"""Whether a destination of the set takes calls."""
+        ...
+
+    @staticmethod
+    def ds_is_active_uri(set: int, uri: str, /) -> int:
+        r"""Whether this destination of the set takes calls."""
+        ...
+
+    @staticmethod
+    def ds_is_from_list(setid: int, /) -> int:
+        r"""Whether the request comes from a destination of this set (-1: of any), by address and port."""
+        ...
+
+    @staticmethod
+    def ds_is_from_list_mode(setid: int, mode: int, /) -> int:
+        r"""Whether the request comes from a destination of this set (-1: of any). `mode` bits: 1 any port, 2 any transport, 4 only those that
+        take calls, 8 to the destination's socket, 16 the nearest of those with the address. Without bit 2 a destination that names no
+        transport is no match for a request."""
+        ...
+
+    @staticmethod
+    def ds_is_from_list_uri(setid: int, mode: int, uri: str, /) -> int:
+        r"""As `ds_is_from_list_mode` for the address of a URI, empty: of the request."""
+        ...
+
+    @staticmethod
+    def ds_is_from_lists() -> int:
+        r"""Whether the request comes from a destination of any set, by address and port."""
+        ...
+
+    @staticmethod
+    def ds_list_exists(set: int, /) -> int:
+        r"""Whether there is such a set."""
+        ...
+
+    @staticmethod
+    def ds_load_unset() -> int:
+        r"""The call no longer counts as load. Returns -1 when it did not; 0 for an INVITE that algorithm 10 chose no destination for."""
+        ...
+
+    @staticmethod
+    def ds_load_update() -> int:
+        r"""Keeps the load of algorithm 10 right: BYE and CANCEL end a call, a 2xx to the INVITE confirms it.
+
+        Returns 0, as Kamailio does."""
+        ...
+
+    @staticmethod
+    def ds_mark_addr(state: str, setid: int, uri: str, /) -> int:
+        r"""Sets the state of a destination, as `ds_mark_dst_state`. Returns -1 when there is no such."""
+        ...
+
+    @staticmethod
+    def ds_mark_dst() -> int:
+        r"""Makes the current destination of the list inactive. Returns -1 when there is none (flag 2 keeps the list)."""
+        ...
+
+    @staticmethod
+    def ds_mark_dst_state(state: str, /) -> int:
+        r"""Sets the state of the current destination of the list: `a` active, `i` inactive, `d` disabled, `t` it failed once more; with `p` it is
+        pinged. The callback `event_callback` runs when it takes calls no longer, or again."""
+        ...
+
+    @staticmethod
+    def ds_next_domain() -> int:
+        r"""Puts the next destination of the list into the Request-URI. Returns -1 when there is none."""
+        ...
+
+    @staticmethod
+    def ds_next_dst() -> int:
+        r"""Makes the next destination of the list `$du`. Returns -1 when there is none."""
+        ...
+
+    @staticmethod
+    def ds_reload() -> int:
+        r"""Reads the list again. Returns -1 when that fails or `reload_delta` seconds have not passed: the old list is used on."""
+        ...
+
+    @staticmethod
+    def ds_select(set: int, alg: int, /) -> int:
+        r"""As `ds_select_dst`, only into the list: `ds_set_dst` or `ds_set_domain` use its first."""
+        ...
+
+    @staticmethod
+    def ds_select_domain(set: int, alg: int, /) -> int:
+        r"""As `ds_select_dst`, into host, port and parameters of the Request-URI."""
+        ...
+
+    @staticmethod
+    def ds_select_domain_limit(set: int, alg: int, limit: int, /) -> int:
+        r"""As `ds_select_domain`, with at most `limit` destinations in the list; 0 all."""
+        ...
+
+    @staticmethod
+    def ds_select_dst(set: int, alg: int, /) -> int:
+        r"""Selects a destination of a set and makes it `$du`. With flag 2 the others follow in the list for `ds_next_dst`.
+
+        `alg`: 0 hash of Call-ID, 1 of From URI, 2 of To URI, 3 of Request-URI, 4 round robin, 5 hash of the user of the credentials, 6 random, 7
+        hash of `hash_pvar`, 8 highest priority, 9 weight, 10 fewest calls, 11 relative weight, 12 all at once, 13 lowest latency, 14
+        round robin when all have one priority above 0, else as 8. Returns 1, or -1 when there is no such set or nobody takes calls."""
+        ...
+
+    @staticmethod
+    def ds_select_dst_limit(set: int, alg: int, limit: int, /) -> int:
+        r"""As `ds_select_dst`, with at most `limit` destinations in the list; 0 all."""
+        ...
+
+    @staticmethod
+    def ds_select_limit(set: int, alg: int, limit: int, /) -> int:
+        r"""As `ds_select`, with at most `limit` destinations in the list; 0 all."""
+        ...
+
+    @staticmethod
+    def ds_select_routes(rules: str, mode: str, /) -> int:
+        r"""Selects from several sets in order: `rules` is `set=alg;set=alg`. `mode`: `d` the first becomes `$du`, `r` the Request-URI, `x` neither."""
+        ...
+
+    @staticmethod
+    def ds_select_routes_limit(rules: str, mode: str, limit: int, /) -> int:
+        r"""As `ds_select_routes`, with at most `limit` destinations in all; 0 any number."""
+        ...
+
+    @staticmethod
+    def ds_set_domain() -> int:
+        r"""Puts the current destination of the list into the Request-URI. Returns -1 when there is none."""
+        ...
+
+    @staticmethod
+    def ds_set_dst() -> int:
+        r"""Makes the current destination of the list `$du`. Returns -1 when there is none."""
+        ...
+
+dispatcher: _dispatcher
+
+class _domain:
+    """`KSR.domain`"""
+
+    @staticmethod
+    def is_domain_local(domain: str, /) -> int:
+        r"""Whether this is a local domain, without case. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_from_local() -> int:
+        r"""Whether the host of From is a local domain. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def is_uri_host_local() -> int:
+        r"""Whether the host of the Request-URI is a local domain; in a branch route that of the branch. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def lookup_domain(domain: str, /) -> int:
+        r"""Whether this is a local domain; its id goes into `$avp(did)` and its attributes into AVPs of their names. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def lookup_domain_prefix(domain: str, prefix: str, /) -> int:
+        r"""As `lookup_domain`, with a text put before the names of the AVPs."""
+        ...
+
+domain: _domain
+
+class _group:
+    """`KSR.group`"""
+
+    @staticmethod
+    def get_user_group(uri: str, avp: str, /) -> int:
+        r"""Writes the ids of the groups whose patterns fit a URI to an AVP. `uri` as for `is_user_in`. Returns 1, or -1 when none fits."""
+        ...
+
+    @staticmethod
+    def is_user_in(uri: str, group: str, /) -> int:
+        r"""Whether the user of a URI is in a group. `uri` may also be `Request-URI`, `To`, `From` or `Credentials`.
+
+        Returns 1; -6 when the user is not in it, -1 when it is no URI or the database does not answer."""
+        ...
+
+group: _group
+
 class _hdr:
     """`KSR.hdr`"""
 
@@ -1282,12 +1499,13 @@ class _htable:
 
     @staticmethod
     def sht_setxi(htname: str, itname: str, itval: int, exval: int, /) -> int:
-        r"""Sets an item to an integer that lives `exval` seconds, as `sht_setxs`."""
+        r"""Sets an item to an integer that lives `exval` seconds, as `sht_setxs`. Returns 0, as Kamailio does; -1 when there is no such table or it
+        takes no more."""
         ...
 
     @staticmethod
     def sht_setxs(htname: str, itname: str, itval: str, exval: int, /) -> int:
-        r"""Sets an item to a text that lives `exval` seconds; 0 as the table says, also in a table without `autoexpire`."""
+        r"""Sets an item to a text that lives `exval` seconds; 0: as the table says. In a table without `autoexpire` it does not end."""
         ...
 
     @staticmethod
@@ -2671,6 +2889,299 @@ class _rr:
         ...
 
 rr: _rr
+
+class _rtpengine:
+    """`KSR.rtpengine`"""
+
+    @staticmethod
+    def block_dtmf(flags: str, /) -> int:
+        r"""As `block_dtmf0`, with flags."""
+        ...
+
+    @staticmethod
+    def block_dtmf0() -> int:
+        r"""The relay sends no DTMF events on, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def block_dtmf2(flags: str, via_branch: str, /) -> int:
+        r"""As `block_dtmf`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def block_media(flags: str, /) -> int:
+        r"""As `block_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def block_media0() -> int:
+        r"""The relay sends no media on, for the whole call or, with flag `directional`, those of the sender. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def block_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `block_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def play_dtmf(flags: str, /) -> int:
+        r"""Plays a DTMF event as if the sender had: `code=1 duration=250 volume=-8 pause=100`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def play_media(flags: str, /) -> int:
+        r"""Plays to the sender, or to the side that `from-tag=` names: `file=/x.wav`, `db-id=7`. Its length goes to `media_duration`. Returns 1 or
+        -1."""
+        ...
+
+    @staticmethod
+    def play_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `play_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer(flags: str, /) -> int:
+        r"""As `rtpengine_answer0`, with the flags of `rtpengine_manage`."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer0() -> int:
+        r"""Gives the SDP of this message to the relay as the answer and takes what it makes of it. Returns 1, or -1 also without To tag."""
+        ...
+
+    @staticmethod
+    def rtpengine_answer2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_answer`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect(flags: str, /) -> int:
+        r"""As `rtpengine_connect0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect0() -> int:
+        r"""Connects two sides of different calls that the relay knows: From tag and To tag, or flags `from-tag=` and `to-tag=`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_connect2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_connect`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete(flags: str, /) -> int:
+        r"""As `rtpengine_delete0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete0() -> int:
+        r"""Ends the call at the relay. Returns 1, or -1 when no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_delete2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_delete`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage(flags: str, /) -> int:
+        r"""As `rtpengine_manage0`, with flags separated by blanks: `replace-origin`, `ICE=remove`, `direction=priv direction=pub`, `RTP/SAVPF`,
+        `via-branch=1`, `to-tag`, `from-tag=...`, `call-id=...` and all that the relay knows."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage0() -> int:
+        r"""Does what a message needs: an INVITE, UPDATE or PRACK with SDP is offered, an ACK or a reply with SDP is the answer (the offer,
+        when the INVITE had none), BYE, CANCEL, failure routes and replies from 300 on end the call.
+
+        Waits for the relay. Returns 1 also when nothing was to be done, -1 for other messages or when no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_manage2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_manage`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer(flags: str, /) -> int:
+        r"""As `rtpengine_offer0`, with the flags of `rtpengine_manage`."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer0() -> int:
+        r"""Gives the SDP of this message to the relay as an offer and takes what it makes of it.
+
+        Waits for the relay. Returns 1, or -1 when there is no SDP or no relay does it."""
+        ...
+
+    @staticmethod
+    def rtpengine_offer2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_offer`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_query(flags: str, /) -> int:
+        r"""As `rtpengine_query0`, with flags."""
+        ...
+
+    @staticmethod
+    def rtpengine_query0() -> int:
+        r"""Asks the relay about the call: variables of the MOS parameters are set. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_query2(flags: str, via_branch: str, /) -> int:
+        r"""As `rtpengine_query`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def rtpengine_query_v(fmt: str, pv: str, /) -> int:
+        r"""Asks the relay about the call and writes the answer to a variable as JSON: `fmt` `j` in one line, `jp` with line breaks. Returns 1 or
+        -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_subscribe_answer(flags: str, /) -> int:
+        r"""Answers what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_subscribe_request(sdp: str, to_tag: str, from_tag: str, flags: str, /) -> int:
+        r"""Asks the relay for a copy of the call's media. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def rtpengine_unsubscribe(flags: str, /) -> int:
+        r"""Ends what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        ...
+
+    @staticmethod
+    def set_rtpengine_set(set: int, /) -> int:
+        r"""The set of nodes for further functions in this message. Returns 1, or -1 when there is no such set."""
+        ...
+
+    @staticmethod
+    def set_rtpengine_set2(set: int, second: int, /) -> int:
+        r"""As `set_rtpengine_set`, with a second set that offers and answers go to after the first: one relay for each side."""
+        ...
+
+    @staticmethod
+    def silence_media(flags: str, /) -> int:
+        r"""As `silence_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def silence_media0() -> int:
+        r"""The relay sends silence in place of media, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def silence_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `silence_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def start_forwarding(flags: str, /) -> int:
+        r"""As `start_forwarding0`, with flags."""
+        ...
+
+    @staticmethod
+    def start_forwarding0() -> int:
+        r"""The relay sends copies of the media to its recording daemon, as `block_media`. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def start_forwarding2(flags: str, via_branch: str, /) -> int:
+        r"""As `start_forwarding`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def start_recording() -> int:
+        r"""Records the call at the relay. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_forwarding(flags: str, /) -> int:
+        r"""As `stop_forwarding0`, with flags."""
+        ...
+
+    @staticmethod
+    def stop_forwarding0() -> int:
+        r"""Ends what `start_forwarding` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_forwarding2(flags: str, via_branch: str, /) -> int:
+        r"""As `stop_forwarding`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def stop_media(flags: str, /) -> int:
+        r"""As `stop_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def stop_media0() -> int:
+        r"""Ends what `play_media` plays. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def stop_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `stop_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def stop_recording() -> int:
+        r"""Ends the recording of the call. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf(flags: str, /) -> int:
+        r"""As `unblock_dtmf0`, with flags."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf0() -> int:
+        r"""Ends what `block_dtmf` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_dtmf2(flags: str, via_branch: str, /) -> int:
+        r"""As `unblock_dtmf`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def unblock_media(flags: str, /) -> int:
+        r"""As `unblock_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def unblock_media0() -> int:
+        r"""Ends what `block_media` began; flag `all`: for all sides. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unblock_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `unblock_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+    @staticmethod
+    def unsilence_media(flags: str, /) -> int:
+        r"""As `unsilence_media0`, with flags."""
+        ...
+
+    @staticmethod
+    def unsilence_media0() -> int:
+        r"""Ends what `silence_media` began. Returns 1 or -1."""
+        ...
+
+    @staticmethod
+    def unsilence_media2(flags: str, via_branch: str, /) -> int:
+        r"""As `unsilence_media`, with the kind of `via-branch` as an argument; empty: none."""
+        ...
+
+rtpengine: _rtpengine
 
 class _rtpproxy:
     """`KSR.rtpproxy`"""
@@ -4076,6 +4587,39 @@ class _tmx:
         ...
 
 tmx: _tmx
+
+class _uri_db:
+    """`KSR.uri_db`"""
+
+    @staticmethod
+    def check_from() -> int:
+        r"""Whether the user of From is the one that authenticated, or with `use_uri_table` one that user may have.
+
+        Returns 1; -1 it is no URI or the database does not answer, -2 nobody authenticated, -4 it has no user, -9 no such row, -10
+        another user."""
+        ...
+
+    @staticmethod
+    def check_to() -> int:
+        r"""As `check_from`, for To."""
+        ...
+
+    @staticmethod
+    def check_uri(uri: str, /) -> int:
+        r"""As `check_from`, for this URI."""
+        ...
+
+    @staticmethod
+    def check_uri_realm(uri: str, username: str, realm: str, /) -> int:
+        r"""As `check_uri`, for this user and realm instead of those that authenticated."""
+        ...
+
+    @staticmethod
+    def does_uri_exist() -> int:
+        r"""Whether the user of the Request-URI is in the table. Returns 1; -5 when it is not, -1 when the database does not answer."""
+        ...
+
+uri_db: _uri_db
 
 class _x:
     """`KSR.x`"""

@@ -1,9 +1,11 @@
 //! The scenarios: each plays its user agents against a server and says what they received and which callbacks must have run.
 
 mod addresses;
+mod authentication;
 mod calls;
 mod dialogs;
 mod forking;
+mod nat;
 mod registrations;
 mod routing;
 mod stage;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use testkit::proof::Times;
 
-use crate::subject::{Kind, Setup, Subject};
+use crate::subject::{Kind, Setup, Subject, WITH_RELAY};
 
 /// What a scenario saw.
 pub struct Transcript {
@@ -79,6 +81,8 @@ pub const ALL: &[Scenario] = &[
     plain("register_received", registrations::register_received),
     plain("register_flags", registrations::register_flags),
     plain("register_methods", registrations::register_methods),
+    with("register_digest", &["WITH_AUTH"], authentication::register_digest),
+    with("message_digest", &["WITH_AUTH"], authentication::message_digest),
     plain("call", calls::call),
     plain("cancel_while_ringing", calls::cancel_while_ringing),
     plain("cancel_before_provisional", calls::cancel_before_provisional),
@@ -121,6 +125,11 @@ pub const ALL: &[Scenario] = &[
     plain("stateless", routing::stateless),
     with("reply_with_another_via", &["CHECK_VIA=yes"], routing::reply_with_another_via),
     plain("where_replies_go", routing::where_replies_go),
+    with("nat", &["WITH_NAT"], nat::nat),
+    with("nat_busy", &["WITH_NAT"], nat::nat_busy),
+    with("nat_media", &["WITH_NAT", WITH_RELAY], nat::nat_media),
+    with("nat_late_offer", &["WITH_NAT", WITH_RELAY], nat::nat_late_offer),
+    with("no_nat", &["WITH_NAT"], nat::no_nat),
     on("ipv6", &["[::1]"], addresses::ipv6),
     on("two_sockets", &["127.0.0.1", "127.0.0.1"], addresses::two_sockets),
     on("ipv4_to_ipv6", &["127.0.0.1", "[::1]"], addresses::two_sockets),

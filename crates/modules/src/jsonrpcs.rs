@@ -203,20 +203,20 @@ impl JsonRpcs {
 }
 
 fn execute(ctx: &mut RouteContext<'_>, text: &[u8]) -> Outcome {
-    let document: Json = match serde_json::from_slice(text) {
+    let mut document: Json = match serde_json::from_slice(text) {
         Ok(d) => d,
         Err(error) => {
             tracing::error!(target: "jsonrpcs", %error, "exec: this is no JSON");
             return Outcome::FALSE;
         }
     };
-    let mut document = document;
     // A script waits for the answer: a document without id has one too.
     let unasked = document.as_object_mut().is_some_and(|o| match o.contains_key("id") {
         true => false,
         false => o.insert("id".into(), Json::Null).is_none(),
     });
-    let mut answer = rpc::answer_value(ctx.core, ctx.now, &document).unwrap_or(Json::Null);
+    let answered = rpc::by_script(|| rpc::answer_value(ctx.core, ctx.now, &document));
+    let mut answer = answered.unwrap_or(Json::Null);
     if let Some(members) = answer.as_object_mut().filter(|_| unasked) {
         members.remove("id");
     }

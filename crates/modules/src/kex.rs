@@ -25,7 +25,7 @@ pub(crate) fn worker_level(ctx: &RouteContext<'_>) -> Option<i64> {
 
 /// The log level that holds for this worker: `setdebug`, else the `debug` parameter.
 pub(crate) fn debug_level(ctx: &RouteContext<'_>) -> i64 {
-    worker_level(ctx).unwrap_or(i64::from(ctx.core.config.debug))
+    worker_level(ctx).unwrap_or(i64::from(ctx.core.config.levels.debug()))
 }
 
 #[ksr_module("kex")]

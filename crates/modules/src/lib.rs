@@ -5,6 +5,7 @@ use script::Module;
 
 pub mod acc;
 pub mod accepted;
+pub mod alias_db;
 pub mod app_python3;
 pub mod auth;
 pub mod auth_db;
@@ -15,8 +16,12 @@ pub mod corex;
 pub mod counters;
 pub mod ctl;
 mod database;
+pub mod db_drivers;
 pub mod debugger;
 pub mod dialog;
+pub mod dispatcher;
+pub mod domain;
+pub mod group;
 pub mod hdr;
 pub mod htable;
 pub mod jsonrpcs;
@@ -31,6 +36,7 @@ pub mod pv;
 pub mod registrar;
 pub(crate) mod relay;
 pub mod rr;
+pub mod rtpengine;
 pub mod rtpproxy;
 pub mod sanity;
 pub(crate) mod sdp;
@@ -42,6 +48,7 @@ pub mod textops;
 pub mod textopsx;
 pub mod tm;
 pub mod tmx;
+pub mod uri_db;
 pub mod usrloc;
 pub mod x;
 pub mod xlog;
@@ -58,6 +65,7 @@ fn make<M: Module + Default>() -> Box<dyn Module> {
 /// The one list of modules.
 const MODULES: &[(&str, Make)] = &[
     ("acc", make::<acc::Acc>),
+    ("alias_db", make::<alias_db::AliasDb>),
     ("app_python3", make::<app_python3::AppPython3>),
     ("app_python3s", make::<app_python3::AppPython3s>),
     ("auth", make::<auth::Auth>),
@@ -68,8 +76,15 @@ const MODULES: &[(&str, Make)] = &[
     ("corex", make::<corex::Corex>),
     ("counters", make::<counters::Counters>),
     ("ctl", make::<ctl::Ctl>),
+    ("db_mysql", make::<db_drivers::DbMysql>),
+    ("db_postgres", make::<db_drivers::DbPostgres>),
+    ("db_sqlite", make::<db_drivers::DbSqlite>),
+    ("db_text", make::<db_drivers::DbText>),
     ("debugger", make::<debugger::Debugger>),
     ("dialog", make::<dialog::DialogModule>),
+    ("dispatcher", make::<dispatcher::Dispatcher>),
+    ("domain", make::<domain::Domain>),
+    ("group", make::<group::Group>),
     ("hdr", make::<hdr::Hdr>),
     ("htable", make::<htable::Htable>),
     ("jsonrpcs", make::<jsonrpcs::JsonRpcs>),
@@ -83,6 +98,7 @@ const MODULES: &[(&str, Make)] = &[
     ("pv", make::<pv::PvModule>),
     ("registrar", make::<registrar::Registrar>),
     ("rr", make::<rr::Rr>),
+    ("rtpengine", make::<rtpengine::RtpEngine>),
     ("rtpproxy", make::<rtpproxy::RtpProxy>),
     ("sanity", make::<sanity::Sanity>),
     ("sdpops", make::<sdpops::SdpOps>),
@@ -93,6 +109,7 @@ const MODULES: &[(&str, Make)] = &[
     ("textopsx", make::<textopsx::TextOpsX>),
     ("tm", make::<tm::Tm>),
     ("tmx", make::<tmx::Tmx>),
+    ("uri_db", make::<uri_db::UriDb>),
     ("usrloc", make::<usrloc::Usrloc>),
     ("x", make::<x::X>),
     ("xlog", make::<xlog::Xlog>),

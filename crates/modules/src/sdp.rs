@@ -35,10 +35,6 @@ impl<'m> Line<'m> {
     pub fn value(&self) -> &'m [u8] {
         self.text.get(2..).unwrap_or_default()
     }
-    /// Offset behind the text, before the line end.
-    pub fn end(&self) -> u32 {
-        self.start + self.text.len() as u32
-    }
     /// The value of `a=name:value`, empty for `a=name`.
     pub fn attribute(&self, name: &[u8]) -> Option<&'m [u8]> {
         if self.kind() != b'a' {
@@ -277,6 +273,124 @@ fn well_known(number: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use script::exchange::{Ask, Asking};
+    use script::testing::Bench;
+    use script::{Module, ParamKind, ParamValue, Value};
+    use std::sync::Arc;
+
+    /// Every function of the modules that look at SDP, on bodies that were broken at random, with a relay that answers anything.
+    #[test]
+    fn nonsense_harms_nobody() {
+        const WORDS: &[&str] = &[
+            "v=0\r\n",
+            "o=a 1 2 IN IP4 10.0.0.1\r\n",
+            "c=IN IP6 ::1/127\r\n",
+            "c=IN IP4\r\n",
+            "m=audio 4000/2 RTP/AVP 0 8 101\r\n",
+            "m=\r\n",
+            "m=video 0 RTP/SAVPF 31\n",
+            "a=rtpmap:8 PCMA/8000\r\n",
+            "a=rtcp:4001 IN IP4 10.0.0.1\r\n",
+            "a=rtcp\r\n",
+            "a=candidate:1\r\n",
+            "\r\n",
+            "=",
+            "a=nortpproxy:yes\r\n",
+            "\0\u{fe}",
+            "m=audio 99999 RTP/AVP",
+            "c=IN IP4 0.0.0.0\r\n",
+        ];
+        const ANSWERS: &[&str] = &[
+            "20040107",
+            "1",
+            "35000 192.0.2.1",
+            "0",
+            "",
+            "d6:result2:ok3:sdp3:v=0e",
+            "d6:result4:ponge",
+            "d",
+            "65535 ::1 6",
+            "x y z",
+        ];
+        let mut seed = 0x2545_f491_4f6c_dd1du64;
+        let mut random = move |n: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed % n as u64) as usize
+        };
+        let mut modules: Vec<Box<dyn Module>> =
+            ["core", "pv", "nathelper", "sdpops", "rtpproxy", "rtpengine"]
+                .iter()
+                .filter_map(|n| crate::create(n))
+                .collect();
+        let config = script::CoreConfig::default();
+        for module in &mut modules {
+            if module.name().starts_with("rtp") {
+                let name = format!("{}_sock", module.name());
+                module.set_param(&name, ParamValue::Str("udp:127.0.0.1:9".into())).expect("declared");
+            }
+            module
+                .setup(&script::Setup {
+                    config: &config,
+                    listeners: &[],
+                    modules: &[],
+                    now: Default::default(),
+                })
+                .expect("set up");
+        }
+        let mut bench = Bench::new(modules.into_iter().map(Arc::from).collect());
+        let turn = std::sync::atomic::AtomicUsize::new(0);
+        bench.core.exchange = Asking::new(move |_: &Ask<'_>| {
+            let turn = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(ANSWERS[turn * 7 % ANSWERS.len()].as_bytes().to_vec())
+        });
+        let paths: Vec<(String, Vec<ParamKind>)> = bench
+            .core
+            .registry
+            .functions()
+            .filter(|(m, _)| ["nathelper", "sdpops", "rtpproxy", "rtpengine"].contains(&m.name()))
+            .map(|(_, f)| {
+                (f.path().trim_start_matches("KSR.").to_owned(), f.params.iter().map(|p| p.kind).collect())
+            })
+            .collect();
+        for _ in 0..60 {
+            let body: String = (0..random(12)).map(|_| WORDS[random(WORDS.len())]).collect();
+            let text = format!(
+                "INVITE sip:b@h;alias=::~1~1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=f\r\nTo: <sip:b@h>;tag=t\r\n\
+                 Call-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:a@h>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let mut ctx = bench.request(&text);
+            if random(2) == 0 {
+                ctx.kind = script::RouteKind::Failure;
+            }
+            for (path, kinds) in &paths {
+                let args: Vec<Value<'_>> = kinds
+                    .iter()
+                    .map(|k| match k {
+                        ParamKind::Int => Value::Int(random(600) as i64 - 1),
+                        ParamKind::Pv => "$var(x)".into(),
+                        _ => [
+                            "",
+                            "audio",
+                            "0,8",
+                            "co",
+                            "PCMA",
+                            "192.0.2.1",
+                            "::1",
+                            "via-branch=1",
+                            "c=",
+                            "tcp",
+                        ][random(10)]
+                        .into(),
+                    })
+                    .collect();
+                bench.call(&mut ctx, path, &args);
+            }
+            message::Message::parse(bench.printed(&ctx).as_bytes()).expect("it is still a message");
+        }
+    }
 
     #[test]
     fn lines_and_media_with_their_places() {

@@ -71,7 +71,7 @@ pub(crate) fn wanted(ctx: &RouteContext<'_>, number: i64) -> bool {
     if let Some(level) = kex::worker_level(ctx) {
         return number <= level;
     }
-    number <= i64::from(ctx.core.config.levels.debug().max(ctx.core.config.debug))
+    number <= i64::from(ctx.core.config.levels.of("core"))
         || match number {
             ..=level::ERR => enabled!(target: "script", Level::ERROR),
             level::WARN => enabled!(target: "script", Level::WARN),
@@ -86,7 +86,7 @@ pub(crate) fn emit(ctx: &RouteContext<'_>, number: i64, facility: &str, text: &[
     let text = text.trim_end_matches(['\n', '\r']);
     // A worker that `setdebug` made louder speaks at the loudest level the log lets through.
     let severity = match kex::worker_level(ctx) {
-        Some(_) => number.min(i64::from(ctx.core.config.debug)),
+        Some(_) => number.min(i64::from(ctx.core.config.levels.of("core"))),
         None => number,
     };
     let call_id = if ctx.faked { "".into() } else { String::from_utf8_lossy(ctx.message.call_id()) };

@@ -11,7 +11,7 @@ const EXPORTS: &str = include_str!("../../../docs/kamailio/kemi_exports.tsv");
 /// Functions that are not in Kamailio's table: every engine of Kamailio has `KSR.x` of its own, and scripts call the one of tmx.
 const BESIDES: &[&str] = &["KSR.x.modf", "KSR.x.exit", "KSR.x.drop", "KSR.tmx.t_check_trans"];
 /// Modules of which functions of the native route language that Kamailio does not give to scripts can be called all the same.
-const MORE: &[&str] = &["auth", "auth_db", "permissions"];
+const MORE: &[&str] = &["alias_db", "auth", "auth_db", "dispatcher", "group", "permissions"];
 
 fn signature(f: &Function) -> String {
     let params: Vec<&str> = f

@@ -12,6 +12,27 @@ use crate::shards::Shards;
 /// Codes of stateless replies that are counted one by one; the others by class, as in Kamailio.
 const SL_CODES: [u16; 13] = [200, 202, 300, 301, 302, 400, 401, 403, 404, 407, 408, 483, 500];
 
+/// Methods whose replies are counted by class, with their words in the names.
+const REPLY_METHODS: [(Method, &str); 8] = [
+    (Method::Invite, "invite"),
+    (Method::Bye, "bye"),
+    (Method::Cancel, "cancel"),
+    (Method::Register, "reg"),
+    (Method::Message, "message"),
+    (Method::Prack, "prack"),
+    (Method::Refer, "refer"),
+    (Method::Update, "update"),
+];
+
+/// Codes of received replies that are also counted one by one.
+const REPLY_CODES: [u16; 5] = [401, 404, 407, 480, 486];
+
+/// Received replies of one class.
+struct ReplyClass {
+    all: Statistic,
+    methods: [Statistic; REPLY_METHODS.len()],
+}
+
 pub(crate) struct Counters {
     pub(crate) rcv_requests: Statistic,
     pub(crate) rcv_replies: Statistic,
@@ -29,6 +50,10 @@ pub(crate) struct Counters {
     pub(crate) sl_received_acks: Statistic,
     pub(crate) no_destination: Statistic,
     methods: [(Method, Statistic); 14],
+    unsupported_methods: Statistic,
+    reply_classes: [ReplyClass; 6],
+    reply_codes: [Statistic; REPLY_CODES.len()],
+    replies_18x: Statistic,
     sl_classes: [Statistic; 6],
     sl_codes: [Statistic; SL_CODES.len()],
 }
@@ -68,6 +93,20 @@ impl Counters {
                 let name = format!("rcv_requests_{}", m.as_str().to_ascii_lowercase());
                 (m, core(&name, &format!("{} requests received.", m.as_str())))
             }),
+            unsupported_methods: core(
+                "unsupported_methods",
+                "Requests received with a method of no name here.",
+            ),
+            reply_classes: [1, 2, 3, 4, 5, 6].map(|c| ReplyClass {
+                all: core(&format!("rcv_replies_{c}xx"), &format!("{c}xx replies received.")),
+                methods: REPLY_METHODS.map(|(m, word)| {
+                    let doc = format!("{c}xx replies to {} received.", m.as_str());
+                    core(&format!("rcv_replies_{c}xx_{word}"), &doc)
+                }),
+            }),
+            reply_codes: REPLY_CODES
+                .map(|c| core(&format!("rcv_replies_{c}"), &format!("Replies {c} received."))),
+            replies_18x: core("rcv_replies_18x", "Replies 180 to 189 received."),
             sl_codes: SL_CODES
                 .map(|c| sl(&format!("{c}_replies"), &format!("Replies {c} sent without a transaction."))),
             sl_classes: [1, 2, 3, 4, 5, 6].map(|c| {
@@ -81,6 +120,25 @@ impl Counters {
         self.rcv_requests.inc();
         if let Some((_, s)) = self.methods.iter().find(|(m, _)| *m == method) {
             s.inc();
+        }
+        if method == Method::Other {
+            self.unsupported_methods.inc();
+        }
+    }
+    /// Counts a reply that can be read by class, method and code.
+    pub(crate) fn received_reply(&self, code: u16, method: Method) {
+        let class = usize::from(code / 100).checked_sub(1).and_then(|c| self.reply_classes.get(c));
+        let Some(class) = class else { return };
+        class.all.inc();
+        let methods = REPLY_METHODS.iter().zip(&class.methods);
+        if let Some((_, counter)) = methods.into_iter().find(|((m, _), _)| *m == method) {
+            counter.inc();
+        }
+        if (180..190).contains(&code) {
+            self.replies_18x.inc();
+        }
+        if let Some((_, counter)) = REPLY_CODES.iter().zip(&self.reply_codes).find(|(c, _)| **c == code) {
+            counter.inc();
         }
     }
     pub(crate) fn sent_stateless(&self, code: u16) {
@@ -123,5 +181,48 @@ pub(crate) fn register_gauges(statistics: &Statistics, shards: &Arc<Shards>) {
         let live = ["inuse_transactions", "active_transactions", "waiting_transactions"].contains(&name);
         let kind = if live { Kind::Level } else { Kind::Counter };
         statistics.computed("tmx", name, doc, kind, Box::new(move || number(&shards.counts()) as i64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the packaged Kamailio counted for the same replies and requests.
+    #[test]
+    fn replies_and_requests_as_kamailio_counts_them() {
+        let statistics = Statistics::default();
+        let counters = Counters::new(&statistics);
+        use Method::*;
+        for (code, method) in [
+            (100, Invite),
+            (180, Invite),
+            (183, Invite),
+            (189, Invite),
+            (190, Invite),
+            (200, Register),
+            (202, Invite),
+            (302, Refer),
+            (404, Invite),
+            (486, Bye),
+            (401, Options),
+            (407, Message),
+            (480, Update),
+            (500, Subscribe),
+            (603, Prack),
+            (200, Other),
+        ] {
+            counters.received_reply(code, method);
+        }
+        [Other, Info, Kdmq].into_iter().for_each(|m| counters.received_request(m));
+        let counted = statistics.list(Some("core"));
+        let counted: Vec<String> =
+            counted.into_iter().filter(|r| r.2 > 0).map(|(_, n, v, _)| format!("{n} {v}")).collect();
+        let wanted = "rcv_replies_18x 3,rcv_replies_1xx 5,rcv_replies_1xx_invite 5,rcv_replies_2xx 3,rcv_replies_2xx_invite 1,\
+            rcv_replies_2xx_reg 1,rcv_replies_3xx 1,rcv_replies_3xx_refer 1,rcv_replies_401 1,rcv_replies_404 1,rcv_replies_407 1,\
+            rcv_replies_480 1,rcv_replies_486 1,rcv_replies_4xx 5,rcv_replies_4xx_bye 1,rcv_replies_4xx_invite 1,\
+            rcv_replies_4xx_message 1,rcv_replies_4xx_update 1,rcv_replies_5xx 1,rcv_replies_6xx 1,rcv_replies_6xx_prack 1,\
+            rcv_requests 3,rcv_requests_info 1,unsupported_methods 1";
+        assert_eq!(counted.join(","), wanted);
     }
 }

@@ -38,7 +38,7 @@ impl Proxy {
         let new = NewTransaction {
             request: parsed.clone(),
             reply_to: hop,
-            timing: ctx.timing.unwrap_or(self.settings.timing),
+            timing: ctx.timing.unwrap_or(self.core.config.timing.apply(self.settings.timing)),
             options: self.settings.options,
             script: tell.map(|t| Arc::new(t) as _),
             local: true,

@@ -185,6 +185,7 @@ impl Proxy {
             self.counters.bad_messages.inc();
             return self.counters.drop_replies.inc();
         }
+        self.counters.received_reply(message.status(), message.method());
         let id = message
             .via()
             .ok()

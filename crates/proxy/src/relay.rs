@@ -212,7 +212,7 @@ impl Proxy {
         let new = NewTransaction {
             request: ctx.message.clone(),
             reply_to: reply_hop(&ctx.message, ctx.inbound, ctx.force_rport),
-            timing: ctx.timing.unwrap_or(self.settings.timing),
+            timing: ctx.timing.unwrap_or_else(|| self.core.config.timing.apply(self.settings.timing)),
             options,
             script: Some(Arc::new(Saved::of(ctx))),
             local: false,

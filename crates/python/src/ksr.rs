@@ -42,6 +42,8 @@ pub(crate) struct Bound {
     required: usize,
     /// Whether further arguments are taken.
     rest: bool,
+    /// Whether the interpreter is released around it.
+    waits: bool,
     /// CPython keeps a pointer to it.
     definition: UnsafeCell<c::PyMethodDef>,
     _name: CString,
@@ -110,6 +112,7 @@ impl Bound {
         };
         Some(Bound {
             function,
+            waits: module.waits(function),
             module: module.clone(),
             core: core.clone(),
             raises,
@@ -262,7 +265,7 @@ fn finish(py: Attached<'_>, bound: &'static Bound, values: &[Arg<'_>]) -> *mut c
     // SAFETY: the pointer was set by the callback that runs on this thread, from a unique reference that nobody uses until the
     // callback returns; nested callbacks set their own.
     let context: &mut RouteContext<'_> = unsafe { &mut *context };
-    if function.blocking {
+    if bound.waits {
         let value = released(|| (function.call)(&*bound.module, context, values));
         return to_python(py, value);
     }
@@ -302,7 +305,7 @@ fn call_outside(py: Attached<'_>, bound: &'static Bound, values: &[Arg<'_>]) -> 
         return answer(py, &Value::Bool(false));
     }
     let result = outside::with(&bound.core, |context| {
-        let value = if function.blocking {
+        let value = if bound.waits {
             released(|| (function.call)(&*bound.module, context, values))
         } else {
             (function.call)(&*bound.module, context, values)

@@ -1,5 +1,8 @@
 //! Core parameters that message handling needs, taken from `kamailio.cfg` by the server.
 
+/// A name that counts as this server: host, optional port, optional transport.
+pub type Alias = (String, Option<u16>, Option<message::Transport>);
+
 /// Settings of the core; defaults are Kamailio's.
 #[derive(Debug, Clone)]
 pub struct CoreConfig {
@@ -10,15 +13,19 @@ pub struct CoreConfig {
     /// `server_signature`: add `server_header` to replies made here. Default true.
     pub server_signature: bool,
     /// `alias=` entries: host, optional port, optional transport.
-    pub aliases: Vec<(String, Option<u16>, Option<message::Transport>)>,
+    pub aliases: Vec<Alias>,
+    /// Domains that with all their subdomains count as myself (`alias_subdomains` of corex): domain, optional port, optional transport.
+    pub subdomains: std::sync::Arc<std::sync::OnceLock<Vec<Alias>>>,
     /// `auto_aliases`: reverse names count as myself. Default false here: no DNS yet.
     pub auto_aliases: bool,
     /// `children`: workers per UDP socket. Default 8.
     pub children: usize,
-    /// `debug`: log level, Kamailio's numbers (-5..=3). Default 0.
+    /// `debug` at the start: log level, Kamailio's numbers (-5..=3). Default 0. What is in force is in `levels`.
     pub debug: i32,
     /// Log levels in force: `debug` at the start, then as `corex.debug`, `cfg.set` and `dbg.*` change them.
     pub levels: std::sync::Arc<crate::Levels>,
+    /// Timers of transactions that were changed since the start.
+    pub timing: std::sync::Arc<crate::LiveTiming>,
     /// `max_branches` in a destination set besides the Request-URI. Default 12.
     pub max_branches: usize,
     /// `server_id`.
@@ -47,10 +54,12 @@ impl Default for CoreConfig {
             user_agent_header: format!("User-Agent: Trunkline ({version})").into_bytes(),
             server_signature: true,
             aliases: Vec::new(),
+            subdomains: Default::default(),
             auto_aliases: false,
             children: 8,
             debug: 0,
             levels: Default::default(),
+            timing: Default::default(),
             max_branches: 12,
             server_id: 0,
             folder: Default::default(),

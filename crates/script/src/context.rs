@@ -391,12 +391,26 @@ impl Core {
                 return true;
             }
         }
-        self.config.aliases.iter().any(|(h, p, t)| {
-            strip_brackets(h.as_bytes()).eq_ignore_ascii_case(host)
-                && p.is_none_or(|p| port.is_none_or(|q| p == q))
+        let fits = |p: &Option<u16>, t: &Option<Transport>| {
+            p.is_none_or(|p| port.is_none_or(|q| p == q))
                 && t.is_none_or(|t| transport.is_none_or(|u| t == u))
-        }) || self.config.local_hosts.contains(host)
+        };
+        let aliases = &self.config.aliases;
+        aliases.iter().any(|(h, p, t)| strip_brackets(h.as_bytes()).eq_ignore_ascii_case(host) && fits(p, t))
+            || self
+                .config
+                .subdomains
+                .get()
+                .is_some_and(|all| all.iter().any(|(domain, p, t)| is_of_domain(host, domain) && fits(p, t)))
+            || self.config.local_hosts.contains(host)
     }
+}
+
+/// Whether a host is this domain or one of its subdomains.
+fn is_of_domain(host: &[u8], domain: &str) -> bool {
+    let Some(start) = host.len().checked_sub(domain.len()) else { return false };
+    let (front, end) = host.split_at(start);
+    end.eq_ignore_ascii_case(domain.as_bytes()) && (front.is_empty() || front.ends_with(b"."))
 }
 
 fn strip_brackets(host: &[u8]) -> &[u8] {

@@ -48,6 +48,8 @@ pub enum AskError {
     Unreachable(String),
     /// Its name is no address and cannot be looked up.
     Unknown(String),
+    /// It is there and takes no more.
+    Busy,
     /// This server cannot ask: tests, `check`.
     Unsupported,
 }
@@ -58,6 +60,7 @@ impl std::fmt::Display for AskError {
             AskError::Timeout => f.write_str("no answer in time"),
             AskError::Unreachable(why) => write!(f, "not reachable: {why}"),
             AskError::Unknown(name) => write!(f, "the name {name} cannot be looked up"),
+            AskError::Busy => f.write_str("it takes no more"),
             AskError::Unsupported => f.write_str("no sockets here"),
         }
     }

@@ -32,11 +32,12 @@ mod stand_in;
 pub mod statistics;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod timing;
 pub mod transactions;
 pub mod value;
 pub mod vars;
 
-pub use config::CoreConfig;
+pub use config::{Alias, CoreConfig};
 pub use context::{
     ArmedRoutes, Branch, Inbound, RouteContext, SendFlags, Services, Slots, Unwind, WorkerState,
 };
@@ -58,6 +59,7 @@ pub use registry::Registry;
 pub use rpc::{RpcCommand, RpcError};
 pub use script_macros::{ModParams, ksr_module};
 pub use statistics::{Statistic, Statistics};
+pub use timing::LiveTiming;
 pub use transactions::{CallIdAct, RelayTo, RequestState, Tell, Transactions, UacRequest};
 pub use value::Value;
 pub use vars::Vars;

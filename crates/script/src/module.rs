@@ -212,6 +212,16 @@ pub trait Module: Any + Send + Sync {
     fn hear(&self, ctx: &mut RouteContext<'_>, moment: &Moment<'_>) {
         let _ = (ctx, moment);
     }
+    /// Called once before the first message, when sockets are bound and rights are given up; not for a mere check of the configuration. It may
+    /// wait (for a database) and start threads. An error keeps the server from starting.
+    fn start(&self, core: &Core, now: Now) -> Result<(), SetupError> {
+        let _ = (core, now);
+        Ok(())
+    }
+    /// Whether a function of its may wait: an engine releases its interpreter around such calls. Asked once, after set-up.
+    fn waits(&self, function: &Function) -> bool {
+        function.blocking
+    }
     /// Called about once a second by the timer worker, never with a lock held. `budget` bounds the work: items to look at.
     fn tick(&self, core: &Core, now: Now) {
         let _ = (core, now);

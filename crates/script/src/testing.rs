@@ -39,6 +39,7 @@ impl Bench {
     }
     /// A bench with core parameters.
     pub fn with_config(modules: Vec<Arc<dyn Module>>, config: CoreConfig) -> Bench {
+        config.levels.set_debug(config.debug);
         let listen = |transport, address: &str| Listener {
             transport,
             address: address.parse().unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060)),

@@ -16,6 +16,8 @@ pub struct Facts<'a> {
     pub workers: &'a [usize],
     /// Control socket.
     pub control: Option<&'a Path>,
+    /// Where Kamailio's tools find the server.
+    pub tools: Vec<String>,
     /// Admin address.
     pub admin: Option<std::net::SocketAddr>,
 }
@@ -42,6 +44,7 @@ pub fn text(core: &Core, facts: &Facts<'_>) -> String {
             None => "none".to_owned(),
         },
     ));
+    lines.extend(facts.tools.iter().map(|tool| ("", tool.clone())));
     if let Some(admin) = facts.admin {
         lines.push(("admin", format!("http://{admin}/metrics, /rpc, /health")));
     }

@@ -80,6 +80,19 @@ impl Reloader {
         result.map(|()| Reloaded { old: *count - 1, new: *count, callbacks: self.engine.found() })
     }
 
+    /// Loads the script anew on a thread of its own: the numbers before and after, if it succeeds.
+    pub fn begin(self: &Arc<Self>) -> Result<(u32, u32), String> {
+        let Ok(old) = self.one.try_lock().map(|count| *count) else {
+            return Err("a reload is already under way".into());
+        };
+        let reloader = self.clone();
+        let builder = std::thread::Builder::new().name("reload".into()).stack_size(crate::engine::STACK);
+        // What came of it is logged.
+        let spawned = builder.spawn(move || drop(reloader.reload()));
+        spawned.map_err(|e| format!("no thread for the reload: {e}"))?;
+        Ok((old, old + 1))
+    }
+
     fn try_reload(&self) -> Result<(), String> {
         let number = self.engine.load_anew().map_err(|e| e.message)?;
         for station in &self.shared.stations {

@@ -96,6 +96,10 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
     }));
     let reloader = Arc::new(Reloader::new(&shared, &engine, &script));
 
+    for module in core.registry.modules() {
+        let name = module.name();
+        module.start(&core, crate::clock::now()).map_err(|e| format!("module {name}: {e}"))?;
+    }
     // A module's first tick comes before the first message: usrloc opens the tables of `preload` in it.
     core.registry.modules().iter().for_each(|m| m.tick(&core, crate::clock::now()));
     // Known before the first message: a script may ask, and so may whoever waits at the control socket.
@@ -119,6 +123,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         engine: engine.as_ref(),
         workers: &workers,
         control: Some(control.path()),
+        tools: doors.listed(),
         admin: doors.admin(),
     };
     say::err(banner::text(&core, &facts).trim_end());

@@ -103,6 +103,8 @@ fn prepare(args: &RunArgs, open: bool, found: &mut Vec<Diagnostic>) -> Option<Pr
     }
     let sockets = if open { listen::bind(&mut wanted, &config, found) } else { Vec::new() };
     let loaded = assemble::load(&config, vec![Box::new(ServerModule::default())], found);
+    // Workers, timer, and threads of modules.
+    store::expect_threads(wanted.iter().map(|w| w.workers).sum::<usize>() + 3);
     let listeners: Vec<_> = wanted.iter().map(|w: &Wanted| w.listener.clone()).collect();
     let modules = loaded.set_up(&config, &core_config, &listeners, clock::now(), found);
     let script = engine::python_settings(&config, settings::directory(&config, args).as_deref(), found);

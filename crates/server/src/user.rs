@@ -160,7 +160,7 @@ impl Subscribers {
         for row in &rows {
             let part =
                 |at| row.get(at).and_then(Value::as_text).map(String::from_utf8_lossy).unwrap_or_default();
-            say::out(format!("{}@{}", part(0), part(1)).escape_debug());
+            say::out(db::printable(&format!("{}@{}", part(0), part(1))));
         }
         Ok(())
     }

@@ -134,6 +134,7 @@ impl Counters {
     /// Registers them.
     pub fn new(core: &Core) -> Counters {
         let s = &core.statistics;
+        crate::rpc::register_memory(s);
         s.computed(
             "server",
             "log_lines_dropped",

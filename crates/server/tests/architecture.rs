@@ -17,8 +17,10 @@ fn every_path_named_in_the_pages_exists() {
         "ARCHITECTURE.md",
         "README.md",
         "CONTRIBUTING.md",
+        "docs/databases.md",
         "docs/differences.md",
         "docs/life-of-a-request.md",
+        "docs/nat-and-media.md",
         "docs/operating.md",
     ];
     let mut seen = 0;

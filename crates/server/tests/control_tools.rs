@@ -122,6 +122,22 @@ fn kamcmd_asks_and_changes() {
     for socket in ["unixs", "unixd"] {
         assert!(kamcmd(&server, socket, &["core.uptime"]).contains("up_since: "), "{socket}");
     }
+    // A request of its own, answered by itself.
+    let target = format!("sip:x@{}", server.address);
+    let rows = "From: <sip:rpc@localhost>;tag=1\r\nTo: <sip:x@localhost>\r\n";
+    let reply = ask(&["tm.t_uac_wait_block", "OPTIONS", &target, ".", ".", rows]);
+    assert_eq!(reply, "{\n\tcode: 200\n\ttext: OK\n}\n");
+    assert_eq!(
+        ask(&["tm.t_uac_wait_block", "OPTIONS", &target, ".", ".", "X: y"]),
+        "error: 400 - From is missing\n"
+    );
+    // A timer that was changed holds for what begins later; nobody reads at this address.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("socket");
+    let target = format!("sip:x@{}", silent.local_addr().expect("address"));
+    assert_eq!(ask(&["cfg.set", "tm", "fr_timer", "100"]), "");
+    let reply = ask(&["tm.t_uac_wait_block", "OPTIONS", &target, ".", ".", rows]);
+    assert_eq!((field(&reply, "code"), field(&reply, "text")), ("408", "Request Timeout"));
+    assert_eq!(ask(&["cfg.reset", "tm", "fr_timer"]), "");
     // Levels of modules hold for real.
     let quiet = server.phone();
     assert_eq!(ask(&["dbg.set_mod_level", "core", "3"]), "200 ok\n");
@@ -174,6 +190,37 @@ fn datagrams_and_scripts_ask() {
     assert!(reply.starts_with("SIP/2.0 200 :1,\r\n"), "{reply}");
 }
 
+/// Before the first message everything is known that commands tell of; and what waits for workers does not wait for the one that asks.
+#[test]
+fn a_script_asks_from_the_start_and_reloads_itself() {
+    const ASKING: &str = "
+import KSR
+def ask(method):
+    KSR.jsonrpcs.exec('{\"jsonrpc\": \"2.0\", \"method\": \"' + method + '\", \"id\": 1}')
+    return KSR.pv.get('$jsonrpl(code)')
+class Handler:
+    def child_init(self, rank):
+        self.code = ask('kemi.engine')
+        return 0
+    def ksr_request_route(self, msg):
+        KSR.sl.send_reply(self.code if msg.Method == 'OPTIONS' else ask('app_python.reload'), 'OK')
+        return 1
+def mod_init():
+    return Handler()
+";
+    let server = Server::start_with(
+        "debug=2\nchildren=1",
+        ASKING,
+        &["--loadmodule=jsonrpcs", "--modparam=jsonrpcs:transport:i:1"],
+    );
+    let phone = server.phone();
+    phone.send("OPTIONS", "one");
+    assert_eq!(phone.reply().0, 200);
+    phone.send("INFO", "two");
+    assert_eq!(phone.reply().0, 200);
+    server.logged("script reloaded");
+}
+
 fn http(address: &str, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).expect("admin address");
     stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
@@ -221,6 +268,41 @@ fn http_asks_and_prometheus_reads() {
     assert_eq!(phone.reply().0, 200);
     let (_, page) = get("/metrics", "localhost");
     assert_eq!(read_by_prometheus(&page), "trunkline_core_rcv_requests 1.0\n", "{page}");
+}
+
+/// Tools look in the runtime directory; a second server of the same directory starts without these ways in, and its end leaves them.
+#[test]
+fn default_paths_are_in_the_runtime_directory() {
+    let runtime = Folder::new();
+    let path = runtime.path().display().to_string();
+    let flags = ["-Y", &path, "--loadmodule=jsonrpcs", "--loadmodule=ctl"];
+    let first = Server::start_with("", common::ANSWER, &flags);
+    let second = Server::start_with("", common::ANSWER, &flags);
+    for name in ["kamailio_ctl", "kamailio_rpc.fifo", "kamailio_rpc.sock"] {
+        let said = format!("path={path}/{name}");
+        assert!(second.banner.contains(&said), "{said} is not in\n{}", second.banner);
+    }
+    assert_eq!(second.end().0, 0);
+    let address = format!("unix:{path}/kamailio_ctl");
+    assert!(tool("kamcmd", runtime.path(), &["-s", &address, "core.uptime"]).contains("uptime: "));
+    assert_eq!(first.end().0, 0);
+    let left = std::fs::read_dir(runtime.path()).expect("folder").count();
+    assert_eq!(left, 0, "files go with their server");
+}
+
+#[test]
+fn the_admin_address_has_a_bound_on_clients() {
+    let server = server();
+    let address =
+        server.banner.split("http://").nth(1).and_then(|r| r.split('/').next()).expect("in the banner");
+    let idle: Vec<TcpStream> = (0..32).map(|_| TcpStream::connect(address).expect("admin address")).collect();
+    let health = || http(address, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").0;
+    assert_eq!(health(), "HTTP/1.1 503 Service Unavailable");
+    drop(idle);
+    let until = std::time::Instant::now() + PATIENCE;
+    while health() != "HTTP/1.1 200 OK" {
+        assert!(std::time::Instant::now() < until, "no room again");
+    }
 }
 
 /// The sample of `core:rcv_requests` as Prometheus' Python library finds it among all families.

@@ -61,21 +61,21 @@ const ASKED: &str = "
 app_python.api_list
 app_python.reload
 cfg.add_group_inst core
-cfg.commit
 cfg.del core debug
 cfg.del_delayed core debug
 cfg.del_group_inst core
-cfg.diff
 cfg.get core debug
 cfg.get maxfwd
 cfg.get core nope
 cfg.help core debug
 cfg.list maxfwd
-cfg.rollback
 cfg.set maxfwd max_limit 60
 cfg.set core debug x
 cfg.set_delayed maxfwd max_limit 50
 cfg.set_delayed_int maxfwd max_limit 50
+cfg.diff
+cfg.rollback
+cfg.commit
 cfg.set_delayed_string core nope x
 cfg.set_now_int maxfwd max_limit 60
 cfg.set_now_string core nope x
@@ -246,6 +246,11 @@ fn value(text: &str) -> Shape {
     if text.parse::<f64>().is_ok() { Shape::Number } else { Shape::Text }
 }
 
+/// Names of members have no blanks, but for a few in lower case such as `group name`.
+fn is_name(text: &str) -> bool {
+    !text.contains(' ') || text.bytes().all(|b| b.is_ascii_lowercase() || b == b' ')
+}
+
 /// Reads lines up to the end of the structure they are in.
 fn shape<'a>(lines: &mut impl Iterator<Item = &'a str>, ignored: &BTreeSet<&str>) -> BTreeSet<Shape> {
     let mut found = BTreeSet::new();
@@ -262,7 +267,7 @@ fn shape<'a>(lines: &mut impl Iterator<Item = &'a str>, ignored: &BTreeSet<&str>
             members.entry(name.to_owned()).or_default().extend(inner);
         } else if let Some(rest) = line.strip_prefix("error: ") {
             found.insert(Shape::Error(rest.chars().take(3).collect()));
-        } else if let Some((name, v)) = line.split_once(": ").filter(|(n, _)| !n.contains(' ')) {
+        } else if let Some((name, v)) = line.split_once(": ").filter(|(n, _)| is_name(n)) {
             members.entry(name.to_owned()).or_default().insert(value(v));
         } else if let Some(name) = line.strip_suffix(':').filter(|n| !n.contains(' ')) {
             members.entry(name.to_owned()).or_default().insert(Shape::Text);

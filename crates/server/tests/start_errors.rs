@@ -50,12 +50,12 @@ fn an_unknown_parameter_and_a_wrong_type() {
 #[test]
 fn a_missing_module() {
     both(
-        &with("loadmodule \"registrat.so\"\nloadmodule \"dispatcher.so\"\nloadmodule \"disptcher.so\""),
+        &with("loadmodule \"registrat.so\"\nloadmodule \"ims_auth.so\"\nloadmodule \"disptcher.so\""),
         ANSWER,
         &[
             "unknown module 'registrat'",
             "did you mean 'registrar'?",
-            "Kamailio's module dispatcher is not available",
+            "Kamailio's module ims_auth is not available",
             "did you mean 'dispatcher'?",
         ],
     );

@@ -30,7 +30,7 @@ pub mod battery;
 
 pub use journal::Journal;
 pub use memory::Memory;
-pub use open::{open, open_or_create, substitute};
+pub use open::{expect_threads, open, open_or_create, set_timeouts, substitute};
 pub use schema::{VersionError, check_version};
 pub use url::without_password;
 pub use worker::Worker;

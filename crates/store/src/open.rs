@@ -1,7 +1,9 @@
 //! Databases by URL, one for each URL however many modules name it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::time::Duration;
 
 use crate::{Database, Error, Memory, without_password};
 
@@ -18,6 +20,32 @@ pub fn open(url: &str) -> Result<Arc<dyn Database>, Error> {
     open.retain(|_, database| database.strong_count() > 0);
     open.insert(url.into(), Arc::downgrade(&made));
     Ok(made)
+}
+
+static THREADS: AtomicUsize = AtomicUsize::new(16);
+
+/// How many threads may ask at a time: as many connections a database opened from now on has at most, unless its URL says `pool`.
+pub fn expect_threads(threads: usize) {
+    THREADS.store(threads.clamp(1, 1000), Ordering::Relaxed);
+}
+/// See [`expect_threads`].
+pub(crate) fn expected_threads() -> usize {
+    THREADS.load(Ordering::Relaxed)
+}
+
+type Timeouts = HashMap<String, (Option<Duration>, Option<Duration>)>;
+static TIMEOUTS: LazyLock<Mutex<Timeouts>> = LazyLock::new(Mutex::default);
+
+/// How long making a connection and an answer may take with databases of a kind (`mysql`, `postgres`) opened from now on, unless their URL
+/// says otherwise. `None`: the default.
+pub fn set_timeouts(kind: &str, connect: Option<Duration>, answer: Option<Duration>) {
+    let mut timeouts = TIMEOUTS.lock().unwrap_or_else(|e| e.into_inner());
+    // A handful of kinds, named by the code.
+    timeouts.insert(kind.into(), (connect, answer));
+}
+/// See [`set_timeouts`].
+pub(crate) fn timeouts(kind: &str) -> (Option<Duration>, Option<Duration>) {
+    TIMEOUTS.lock().unwrap_or_else(|e| e.into_inner()).get(kind).copied().unwrap_or_default()
 }
 
 /// Puts a database in the place of a URL, for as long as the caller holds it: for tests of modules.

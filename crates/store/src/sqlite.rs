@@ -24,7 +24,7 @@ const EPOCH: f64 = 2_440_587.5;
 
 /// The database of a URL. `create`: a file that is not there is made.
 pub(crate) fn open(url: &str, create: bool) -> Result<Server<Sqlite>, Error> {
-    let (url, options) = Options::split(url)?;
+    let (url, options) = Options::split("sqlite", url)?;
     let path = url.strip_prefix("sqlite://").filter(|p| !p.is_empty());
     let path =
         path.ok_or_else(|| Error::BadUrl(format!("{url}: SQLite is sqlite:///absolute/path/of/the.file")))?;

@@ -32,7 +32,7 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// `timeout`: how long an answer may take. Default 5 seconds.
     pub timeout: Duration,
-    /// `pool`: most connections at a time. Default 16.
+    /// `pool`: most connections at a time. Default: the threads that may ask ([`crate::expect_threads`]).
     pub pool: usize,
     /// `socket`: the server's Unix socket (its folder for PostgreSQL) instead of host and port.
     pub socket: Option<String>,
@@ -45,7 +45,7 @@ impl Default for Options {
         Options {
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(5),
-            pool: 16,
+            pool: crate::open::expected_threads(),
             socket: None,
             full_sync: false,
         }
@@ -54,8 +54,11 @@ impl Default for Options {
 
 impl Options {
     /// Takes the settings off the end of a URL.
-    pub fn split(text: &str) -> Result<(&str, Options), Error> {
+    pub fn split<'t>(kind: &str, text: &'t str) -> Result<(&'t str, Options), Error> {
         let mut options = Options::default();
+        let (connect, answer) = crate::open::timeouts(kind);
+        options.connect_timeout = connect.unwrap_or(options.connect_timeout);
+        options.timeout = answer.unwrap_or(options.timeout);
         let Some((rest, settings)) = text.rsplit_once('?') else { return Ok((text, options)) };
         for setting in settings.split('&').filter(|s| !s.is_empty()) {
             let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
@@ -95,7 +98,7 @@ impl Url {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| bad("there is no ://"))?;
         let (credentials, place) = rest.rsplit_once('@').unwrap_or(("", rest));
         let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-        let (place, options) = Options::split(place)?;
+        let (place, options) = Options::split(scheme, place)?;
         let (host, database) = place.split_once('/').ok_or_else(|| bad("there is no database name"))?;
         let (host, port) = match host.strip_prefix('[') {
             Some(v6) => {

@@ -225,10 +225,10 @@ impl Transaction {
         if self.done && !self.is_invite() {
             return;
         }
-        let invite = self.is_invite();
+        let (invite, local) = (self.is_invite(), self.is_local());
         if let Some(branch) = self.branches.get_mut(index) {
             branch.result = Some(code);
-            branch.reply = None;
+            branch.reply = local.then(|| Arc::clone(&reply));
             branch.success = invite.then(|| matching::to_tag(&reply).into());
         }
         if self.is_local() {

@@ -92,7 +92,7 @@ fn parse_hex(text: &[u8]) -> Option<u32> {
 }
 
 /// Timer values; parameters of Kamailio's `tm` in milliseconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// `retr_timer1` (T1), default 500 ms.
     pub t1: Duration,

@@ -26,6 +26,8 @@ pub struct BranchView<'a> {
     pub uri: &'a [u8],
     /// What the script attached.
     pub script: Option<&'a Arc<dyn Any + Send + Sync>>,
+    /// The final reply: a failure, or any to a request of our own.
+    pub reply: Option<&'a Arc<Message>>,
     /// The client machine's state (`Calling`, `Proceeding`, ...).
     pub state: &'static str,
     /// Any reply was received.
@@ -145,6 +147,7 @@ impl<'a> BranchView<'a> {
             hop: branch.hop,
             uri: &branch.uri,
             script: branch.script.as_ref(),
+            reply: branch.reply.as_ref(),
             state: branch.state(),
             replied: branch.replied,
             timed_out: branch.timed_out,

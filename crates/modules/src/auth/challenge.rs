@@ -44,7 +44,6 @@ impl Auth {
     }
 
     /// Writes the header rows of a challenge.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn write_challenge(
         &self,
         ctx: &RouteContext<'_>,

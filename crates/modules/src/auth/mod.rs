@@ -84,7 +84,6 @@ impl Auth {
         &self.authenticator
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn authenticate(
         &self,
         ctx: &mut RouteContext<'_>,
@@ -115,6 +114,16 @@ impl Auth {
         }
         outcome
     }
+}
+
+/// The credentials that were found right in this message, if there are any.
+pub(crate) fn authorized<'m>(
+    ctx: &RouteContext<'_>,
+    message: &'m message::Message,
+) -> Option<Credentials<'m>> {
+    let rows = ctx.slots.peek::<Found>()?.authorized;
+    let mut found = [Kind::Www, Kind::Proxy].into_iter().zip(rows);
+    found.find_map(|(kind, row)| Credentials::parse(message.headers_named(kind.header()).nth(row?)?.value))
 }
 
 /// A list of hash functions a script gave.

@@ -301,7 +301,7 @@ mod base64 {
     }
 
     pub fn decode<'b>(text: &[u8], buffer: &'b mut [u8; LONGEST]) -> Option<&'b [u8]> {
-        if text.len() > LONGEST_TEXT || text.len() % 4 != 0 {
+        if text.len() > LONGEST_TEXT || !text.len().is_multiple_of(4) {
             return None;
         }
         let padding = text.iter().rev().take_while(|c| **c == b'=').count();

@@ -271,6 +271,21 @@ fn hostile_credentials_are_refused() {
     assert_eq!(result(&bench, "REGISTER", &good), 1, "the good ones are still good");
 }
 
+/// A check runs for every request: it may keep that it was right, and no more.
+#[test]
+fn a_check_allocates_next_to_nothing() {
+    let bench = bench(&[]);
+    let auth = bench.core.registry.module::<Auth>().expect("loaded");
+    let phone = Phone { qop: Some(("auth", "00000001")), ..ALICE };
+    let mut ctx = bench.request(&message("REGISTER", &phone.row("REGISTER", &nonce(&bench, "REGISTER"))));
+    let mut outcome = Outcome::FALSE;
+    let counted = allocation_counter::measure(|| {
+        outcome = auth.authenticate(&mut ctx, Kind::Www, b"example.com", b"secret", 0, None, true);
+    });
+    assert_eq!(outcome, Outcome::TRUE);
+    assert!(counted.count_total <= 2, "{counted:?}");
+}
+
 #[test]
 fn wrong_parameters_stop_the_start() {
     let empty = Bench::new(Vec::new());

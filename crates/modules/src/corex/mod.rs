@@ -339,6 +339,10 @@ impl Module for Corex {
     fn rpc(&self) -> &'static [RpcCommand] {
         settings::RPC
     }
+    fn setup(&mut self, setup: &script::Setup<'_>) -> Result<(), SetupError> {
+        self.lists.begin(setup.config);
+        Ok(())
+    }
 }
 
 #[cfg(test)]

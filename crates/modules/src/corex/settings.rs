@@ -1,6 +1,7 @@
 //! Parameters and RPC commands of `corex`.
 
-use script::{ModParam, ModParams, ParamType, ParamValue, RpcCommand, SetupError};
+use message::Transport;
+use script::{Alias, ModParam, ModParams, ParamType, ParamValue, RpcCommand, SetupError};
 use serde_json::json;
 
 /// Parameters that are given once.
@@ -23,7 +24,7 @@ const LISTS: [ModParam; 2] = [
         name: "alias_subdomains",
         kind: ParamType::Str,
         doc: "Domain that with all its subdomains counts as this server, `proto:domain:port` with proto and port optional; several \
-              times. Taken; use `alias` for names of this server.",
+              times.",
     },
     ModParam {
         name: "dns_cache",
@@ -47,11 +48,35 @@ pub(super) const PARAMS: &[ModParam] = &{
 /// Parameters that may be given several times.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    subdomains: Vec<String>,
+    subdomains: Vec<Alias>,
     records: Vec<String>,
 }
 
+/// Reads `proto:domain:port`.
+fn subdomain(text: &str) -> Result<Alias, SetupError> {
+    let bad = || SetupError(format!("alias_subdomains \"{text}\" is not proto:domain:port"));
+    let transport = |word: &str| {
+        [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Sctp]
+            .into_iter()
+            .find(|t| t.lower() == word)
+    };
+    let (proto, rest) = match text.split_once(':') {
+        Some((word, rest)) if transport(word).is_some() => (transport(word), rest),
+        _ => (None, text),
+    };
+    let (domain, port) = match rest.split_once(':') {
+        Some((domain, port)) => (domain, Some(port.parse::<u16>().map_err(|_| bad())?)),
+        None => (rest, None),
+    };
+    let fits = !domain.is_empty() && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    if fits { Ok((domain.to_owned(), port, proto)) } else { Err(bad()) }
+}
+
 impl Lists {
+    /// Makes the domains known to `is_myself`.
+    pub(super) fn begin(&mut self, config: &script::CoreConfig) {
+        let _ = config.subdomains.set(std::mem::take(&mut self.subdomains));
+    }
     pub(super) fn set(
         &mut self,
         name: &str,
@@ -59,7 +84,7 @@ impl Lists {
         settings: &mut Settings,
     ) -> Result<(), SetupError> {
         match (name, value) {
-            ("alias_subdomains", ParamValue::Str(domain)) => self.subdomains.push(domain),
+            ("alias_subdomains", ParamValue::Str(domain)) => self.subdomains.push(subdomain(&domain)?),
             ("dns_cache", ParamValue::Str(record)) => self.records.push(record),
             ("alias_subdomains" | "dns_cache", other) => {
                 return Err(SetupError(format!("parameter {name} takes a string, not {}", other.describe())));
@@ -111,9 +136,10 @@ pub(super) const RPC: &[RpcCommand] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::CoreFunctions;
     use crate::corex::Corex;
-    use script::Module;
     use script::testing::Bench;
+    use script::{Module, Value};
     use std::sync::Arc;
 
     #[test]
@@ -122,10 +148,38 @@ mod tests {
         assert_eq!(corex.params().len(), 7);
         let text = |t: &str| ParamValue::Str(t.into());
         assert!(corex.set_param("alias_subdomains", text("a.org")).is_ok());
+        assert!(corex.set_param("alias_subdomains", text("udp:a.org:x")).is_err());
         assert!(corex.set_param("dns_cache", text("type=A")).is_ok());
         assert!(corex.set_param("nio_intercept", ParamValue::Int(1)).is_ok());
         assert!(corex.set_param("dns_cache", ParamValue::Int(1)).is_err());
         assert!(corex.set_param("nope", ParamValue::Int(1)).is_err());
+    }
+    /// As the packaged Kamailio answered; it minds a URI's transport too, which `is_myself` never does here.
+    #[test]
+    fn subdomains_are_myself() {
+        let mut corex = Corex::default();
+        for domain in ["example.net", "udp:sub.example.org:5070"] {
+            assert!(corex.set_param("alias_subdomains", ParamValue::Str(domain.into())).is_ok());
+        }
+        let mut bench = Bench::new(vec![Arc::new(CoreFunctions::default())]);
+        corex.lists.begin(&bench.core.config);
+        bench.core.config.aliases.clear();
+        let mut ctx = bench.request("OPTIONS sip:a@b SIP/2.0\n");
+        for (uri, mine) in [
+            ("sip:example.net", true),
+            ("sip:a.example.net", true),
+            ("sip:b.a.example.net:7", true),
+            ("sip:badexample.net", false),
+            ("sip:example.net.x", false),
+            ("sip:A.Example.Net", true),
+            ("sip:sub.example.org:5070", true),
+            ("sip:x.sub.example.org:5070", true),
+            ("sip:x.sub.example.org", true),
+            ("sip:x.sub.example.org:5070;transport=udp", true),
+            ("a.example.net", true),
+        ] {
+            assert_eq!(bench.call(&mut ctx, "is_myself", &[uri.into()]), Value::Bool(mine), "{uri}");
+        }
     }
     #[test]
     fn lists_by_rpc() {

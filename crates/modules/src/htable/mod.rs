@@ -255,7 +255,7 @@ impl Htable {
         table.set_expiry(itname, u32::try_from(exval.max(0)).unwrap_or(u32::MAX), seconds(ctx.now));
         Outcome::TRUE
     }
-    /// Sets an item to a text that lives `exval` seconds; 0 as the table says, also in a table without `autoexpire`.
+    /// Sets an item to a text that lives `exval` seconds; 0: as the table says. In a table without `autoexpire` it does not end.
     #[ksr(no_message)]
     fn sht_setxs(
         &self,
@@ -267,7 +267,8 @@ impl Htable {
     ) -> Outcome {
         self.store(ctx, htname, itname, Stored::Str(itval.into()), life(exval))
     }
-    /// Sets an item to an integer that lives `exval` seconds, as `sht_setxs`.
+    /// Sets an item to an integer that lives `exval` seconds, as `sht_setxs`. Returns 0, as Kamailio does; -1 when there is no such table or it
+    /// takes no more.
     #[ksr(no_message)]
     fn sht_setxi(
         &self,
@@ -277,7 +278,10 @@ impl Htable {
         itval: i64,
         exval: i64,
     ) -> Outcome {
-        self.store(ctx, htname, itname, Stored::Int(itval), life(exval))
+        match self.store(ctx, htname, itname, Stored::Int(itval), life(exval)) {
+            Outcome::TRUE => Outcome(0),
+            other => other,
+        }
     }
     /// Adds one to an integer and returns it. One that is not there begins with `initval`; -255 without it, for texts, and when there is no
     /// such table.

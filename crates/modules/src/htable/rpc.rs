@@ -90,6 +90,9 @@ fn table<'a>(m: &'a Htable, params: &[Json], missing: &str) -> Result<&'a Table,
 
 const TWO: &str = "Not enough parameters (htable name and key name)";
 const THREE: &str = "Not enough parameters (htable name, key name and value)";
+/// As Kamailio writes it.
+const DELETE: &str = "Not enough parameters (htable name & key name";
+const FOUR: &str = "Not enough parameters (htable name, key name, value and expire)";
 const NO_NAME: &str = "No htable name given";
 
 fn value(item: &Item) -> (Json, i64, &'static str) {
@@ -127,8 +130,8 @@ fn get(m: &dyn Module, _: &Core, now: Now, params: &[Json]) -> Answer {
 }
 
 fn delete(m: &dyn Module, _: &Core, now: Now, params: &[Json]) -> Answer {
-    let key = text(params, 1).ok_or_else(|| failed(TWO))?;
-    match table(module(m)?, params, TWO)?.remove(key.as_bytes(), seconds(now)) {
+    let key = text(params, 1).ok_or_else(|| failed(DELETE))?;
+    match table(module(m)?, params, DELETE)?.remove(key.as_bytes(), seconds(now)) {
         true => Ok(json!("Ok. Key deleted.")),
         false => Err(RpcError::new(404, "Key not found in htable.")),
     }
@@ -143,7 +146,7 @@ fn set_text(m: &dyn Module, c: &Core, now: Now, p: &[Json]) -> Answer {
 }
 
 fn set(m: &dyn Module, _: &Core, now: Now, params: &[Json], int: bool, ends: bool) -> Answer {
-    let missing = || failed(THREE);
+    let missing = || failed(if ends { FOUR } else { THREE });
     let key = text(params, 1).ok_or_else(missing)?;
     let value = match int {
         true => Stored::Int(number(params, 2).ok_or_else(missing)?),

@@ -190,12 +190,13 @@ impl Table {
         match (self.definition.autoexpire, life) {
             (_, Life::Until(at)) => at,
             (0, _) => 0,
-            (auto, Life::Auto | Life::Seconds(0)) => now.saturating_add(auto),
+            (auto, Life::Auto) => now.saturating_add(auto),
             (_, Life::Seconds(n)) => now.saturating_add(n),
         }
     }
     /// Writes an item.
     pub fn set(&self, key: &[u8], value: Stored, life: Life, now: u32) -> Result<(), Refused> {
+        let life = if life == Life::Seconds(0) { Life::Auto } else { life };
         self.change(key, life, now, |_| Some(value)).map(drop)
     }
     /// Adds to an integer, which starts from `initval`. `None` when there is none, or text.
@@ -473,6 +474,28 @@ mod tests {
         }
         let entries: usize = (0..SHARDS).map(|i| t.at(i).due.len()).sum();
         assert!(entries <= SHARDS * 66, "{entries}");
+    }
+
+    #[test]
+    fn many_count_at_once() {
+        let t = table("a=>autoexpire=3;initval=0");
+        std::thread::scope(|s| {
+            for _ in 0..4 {
+                s.spawn(|| {
+                    for n in 0..5000 {
+                        t.add(format!("k{}", n % 10).as_bytes(), 1, 100);
+                        t.sweep(100, 10, &mut |_| panic!("nothing ended"));
+                    }
+                });
+            }
+        });
+        let sum: i64 = (0..10)
+            .filter_map(|n| match t.get(format!("k{n}").as_bytes(), 100) {
+                Some(Stored::Int(n)) => Some(n),
+                _ => None,
+            })
+            .sum();
+        assert_eq!((sum, t.len()), (20_000, 10));
     }
 
     #[test]

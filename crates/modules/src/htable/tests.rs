@@ -183,9 +183,10 @@ fn an_item_lives_as_long_as_its_table_says() {
         calls! { bench ctx:
             sht_seti("a", "u", 1) => 1;
             sht_seti("e", "u", 1) => 1;
-            sht_setxi("e", "long", 5, 60) => 1;
+            sht_setxi("e", "long", 5, 60) => 0;
             sht_setxs("e", "zero", "v", 0) => 1;
-            sht_setxi("e", "below", 5, -5) => 1;
+            sht_setxi("e", "below", 5, -5) => 0;
+            sht_setxi("nope", "x", 5, 60) => -1;
             sht_setxs("b", "never", "v", 3) => 1;
             sht_setex("e", "missing", 9) => 1;
             sht_get("e", "missing") => NULL;

@@ -15,6 +15,13 @@ use script::{Outcome, RouteContext};
 #[derive(Default)]
 struct Rewritten(Option<(u32, Vec<u8>)>);
 
+/// The message was printed and parsed again: the Contact in it is the rewritten one.
+pub(crate) fn message_replaced(ctx: &mut RouteContext<'_>) {
+    if ctx.slots.peek::<Rewritten>().is_some() {
+        ctx.slots.slot::<Rewritten>().0 = None;
+    }
+}
+
 /// What now stands for the Contact URI at this place of the message, if it was rewritten.
 pub(crate) fn rewritten<'c>(ctx: &'c RouteContext<'_>, uri: &[u8]) -> Option<&'c [u8]> {
     let (at, new) = ctx.slots.peek::<Rewritten>()?.0.as_ref()?;

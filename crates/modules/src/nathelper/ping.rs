@@ -68,13 +68,13 @@ impl Pinger {
             return Err(SetupError(format!("sipping_from {from}: not a URI")));
         }
         if settings.sipping_bflag >= 0 && settings.sipping_from.is_none() {
-            return Err(SetupError("sipping_bflag needs sipping_from, the From URI of keep-alives".into()));
+            tracing::warn!(target: "nathelper", "sipping_bflag without sipping_from, the From URI of keep-alives: they are four zero bytes");
         }
         if !message::grammar::is_token(settings.sipping_method.as_bytes()) {
             return Err(SetupError(format!("sipping_method {}: not a method", settings.sipping_method)));
         }
         if settings.ping_nated_only && domains.nat_flag() == 0 {
-            return Err(SetupError("ping_nated_only needs usrloc's parameter nat_bflag".into()));
+            tracing::warn!(target: "nathelper", "ping_nated_only without usrloc's parameter nat_bflag: no contact gets keep-alives");
         }
         Ok(Pinger {
             domains: domains.clone(),

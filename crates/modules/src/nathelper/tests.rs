@@ -38,7 +38,7 @@ fn bench(params: Params<'_>) -> Bench {
     }
     let config = CoreConfig { seed: 7, pid: 1, started: 1, ..CoreConfig::default() };
     let mut modules: Vec<Arc<dyn Module>> =
-        ["core", "pv"].iter().filter_map(|n| crate::create(n)).map(Arc::from).collect();
+        ["core", "pv", "textopsx"].iter().filter_map(|n| crate::create(n)).map(Arc::from).collect();
     let now = Now::default();
     fine(usrloc.setup(&Setup { config: &config, listeners: &[], modules: &[], now }));
     modules.push(Arc::new(usrloc));
@@ -141,6 +141,12 @@ fn contacts_that_can_be_reached() {
         same(&[name], "*", &[-1], "*");
         same(&[name], "<tel:1>", &[-1], "<tel:1>");
     }
+    // What is part of the message can be changed again.
+    let mut ctx = bench.request(&invite("sip:bob@h", "10.0.0.1", "<sip:a@10.0.0.1;x>", ""));
+    assert_eq!(call(&bench, &mut ctx, "set_contact_alias", &[]), 1);
+    bench.call(&mut ctx, "textopsx.msg_apply_changes", &[]);
+    assert_eq!(call(&bench, &mut ctx, "fix_nated_contact", &[]), 1);
+    assert_eq!(header(&bench.printed(&ctx), "Contact"), format!("<sip:a@127.0.0.1:5070;x;{alias}>"));
     let mut ctx = bench.request(&invite("sip:bob@h", "10.0.0.1", "<sip:a@h>", ""));
     let args =
         |ip: &'static str, port: &'static str, proto: &'static str| [ip.into(), port.into(), proto.into()];
@@ -254,6 +260,10 @@ fn what_is_registered_is_what_was_fixed() {
             .contains("<sip:u2@10.0.0.1;alias=127.0.0.1~5070~1>;")
     );
     assert!(register("add_contact_alias", "<sip:u3@10.0.0.1>").contains("<sip:u3@10.0.0.1>;"));
+    let rows = register("set_contact_alias", "<sip:u5@10.0.0.1>;received=\"sip:192.0.2.7:5\"");
+    assert!(rows.contains(";alias=127.0.0.1~5070~1>;expires=3600;received=\"sip:192.0.2.7:5\""), "{rows}");
+    let rows = register("add_contact_alias", "<sip:u6@10.0.0.1>;received=\"nonsense\"");
+    assert!(rows.contains("<sip:u6@10.0.0.1>;expires=3600") && !rows.contains("nonsense"), "{rows}");
     let rows = register("fix_nated_register", "<sip:u4@10.0.0.1>");
     assert!(rows.contains("<sip:u4@10.0.0.1>;expires=3600;received=\"sip:127.0.0.1:5070\""), "{rows}");
 }
@@ -278,7 +288,7 @@ fn seconds(bench: &mut Bench, count: u64) -> Vec<Vec<(String, String)>> {
 
 fn bind(bench: &Bench, user: &str, info: &ContactInfo<'_>) {
     let usrloc = bench.core.registry.module::<Usrloc>().expect("loaded");
-    let domain = usrloc.domains().open(b"location", &bench.core.statistics).expect("a table");
+    let domain = usrloc.domains().open(b"location", &bench.core.statistics, bench.now).expect("a table");
     let now = unix(bench.now);
     let info = ContactInfo { expires: now + 3600, modified: now, socket: Some(SocketId(0)), ..info.clone() };
     domain.change(user.as_bytes(), |e| e.insert(&info).map(drop)).expect("fits");

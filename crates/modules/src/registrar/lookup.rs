@@ -75,7 +75,7 @@ impl Filter<'_> {
                         .and_then(|i| i.strip_suffix(b">"))
                         .is_some_and(|i| i == *urn)
             }
-            Gruu::Temporary(ruid, _) => self.ruid.parse(ruid) == Some(contact.ruid()),
+            Gruu::Temporary(ruid, _) => contact.has_ruid(ruid, &self.ruid),
         };
         named
             && (self.expired_too || contact.is_valid(self.now))
@@ -120,7 +120,9 @@ impl Registrar {
         if self.aor_of(uri, aor).is_err() {
             return BAD_URI;
         }
-        let Some(domain) = self.domains.find(table) else { return NOT_FOUND };
+        let Some(domain) = self.domains.look_into(table, &ctx.core.statistics, ctx.now) else {
+            return NOT_FOUND;
+        };
         let filter = self.filter(ctx, uri);
         let mut found = None;
         let mut attributes = Vec::new();
@@ -148,7 +150,7 @@ impl Registrar {
                 if class.is_some() {
                     let mut fields = contact.attributes().to_vec();
                     if !fields.is_empty() {
-                        fields.push(field("ruid", text(&filter.ruid.text(contact.ruid()))));
+                        fields.push(field("ruid", text(&contact.ruid_text(&filter.ruid))));
                         attributes.push(VarValue::Xavp(fields));
                     }
                 }
@@ -162,8 +164,8 @@ impl Registrar {
         };
         let result = match &filter.gruu {
             Gruu::Temporary(ruid, hash) => {
-                let ruid = filter.ruid.parse(ruid);
-                domain.read_by_hash(*hash, |r| r.contacts().iter().any(|c| Some(c.ruid()) == ruid), &mut take)
+                let named = |r: &Record| r.contacts().iter().any(|c| c.has_ruid(ruid, &filter.ruid));
+                domain.read_by_hash(*hash, named, &mut take)
             }
             _ => domain.read(aor, &mut take),
         };
@@ -209,7 +211,7 @@ impl Registrar {
         put(&mut branch.instance, contact.instance());
         branch.reg_id = contact.reg_id;
         branch.ruid.clear();
-        ruid.write(contact.ruid(), &mut branch.ruid);
+        contact.write_ruid(ruid, &mut branch.ruid);
         put(&mut branch.location_ua, contact.user_agent());
     }
 
@@ -267,7 +269,7 @@ impl Registrar {
             let record = record?;
             for contact in record.valid(now) {
                 let mut fields = vec![
-                    field("ruid", text(&domain.rules().ruid.text(contact.ruid()))),
+                    field("ruid", text(&contact.ruid_text(&domain.rules().ruid))),
                     field("contact", text(contact.uri())),
                     field("addr", text(contact.uri())),
                     field("expires", int(contact.expires)),
@@ -318,6 +320,6 @@ impl Registrar {
             tracing::debug!(target: "registrar", call_id = %String::from_utf8_lossy(ctx.message.call_id()), "not an address-of-record");
             return None;
         }
-        Some((self.domains.find(table)?, aor))
+        Some((self.domains.look_into(table, &ctx.core.statistics, ctx.now)?, aor))
     }
 }

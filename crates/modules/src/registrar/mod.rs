@@ -322,6 +322,17 @@ impl Module for Registrar {
         }
         Ok(())
     }
+    /// As `db_mode` of the tables has it: in memory nothing waits.
+    fn waits(&self, function: &script::Function) -> bool {
+        match function.name {
+            "save" | "save_uri" | "unregister" | "unregister_ruid" => self.domains.saves_wait(),
+            name if name.starts_with("lookup") || name.starts_with("registered") => {
+                self.domains.lookups_wait()
+            }
+            "reg_fetch_contacts" | "reg_from_user" => self.domains.lookups_wait(),
+            _ => false,
+        }
+    }
     fn events(&self, services: &Services<'_>, now: Now) {
         events::run(self, services, now);
     }

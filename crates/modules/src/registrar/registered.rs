@@ -6,7 +6,7 @@ use script::vars::VarValue;
 
 use super::Registrar;
 use super::xavp::add_xavps;
-use crate::usrloc::{Contact, unix};
+use crate::usrloc::{Contact, SaveError, unix};
 
 /// `match_option` of `registered`.
 mod matching {
@@ -73,15 +73,19 @@ impl Registrar {
         ruid: Option<&[u8]>,
     ) -> i64 {
         let Some((domain, aor)) = self.named(ctx, table, uri) else { return -1 };
-        domain.change(&aor, |entry| {
+        let removed = domain.save(&aor, |entry| {
             let Some(ruid) = ruid else {
                 entry.record().clear();
-                return 1;
+                return Ok(());
             };
-            let id = domain.rules().ruid.parse(ruid);
-            let at = entry.contacts().iter().position(|c| Some(c.ruid()) == id);
-            if at.and_then(|at| entry.record().remove(at)).is_some() { 1 } else { -3 }
-        })
+            let at = entry.contacts().iter().position(|c| c.has_ruid(ruid, &domain.rules().ruid));
+            at.and_then(|at| entry.record().remove(at)).map(drop).ok_or(())
+        });
+        match removed {
+            Ok(()) => 1,
+            Err(SaveError::Refused(())) => -3,
+            Err(SaveError::Database(_)) => -1,
+        }
     }
 
     /// `reg_from_user(table, uri, flags)`: whether the message comes from where a contact of that user is.

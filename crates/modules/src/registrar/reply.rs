@@ -120,7 +120,7 @@ impl Registrar {
         out.extend_from_slice(b";gr=");
         out.extend_from_slice(urn);
         out.extend_from_slice(b"\";temp-gruu=\"sip:");
-        domain.rules().ruid.write(contact.ruid(), out);
+        contact.write_ruid(&domain.rules().ruid, out);
         // Writing into a vector cannot fail.
         let _ = write!(out, "-{:08x}@", gruu.hash);
         out.extend_from_slice(host);

@@ -1,6 +1,6 @@
 //! What a REGISTER asks for, read out of its headers before any table is looked at (RFC 3261 §10.3 steps 6 and 7).
 
-use message::{HeaderName, Message, Method, NameAddr, grammar};
+use message::{HeaderName, Message, Method, NameAddr, Uri, grammar};
 
 use crate::usrloc::contact::ALL_METHODS;
 
@@ -42,6 +42,10 @@ impl Problem {
         reason: "First Hop Lacks Outbound Support",
         why: "No support for Outbound on edge proxy",
     };
+    pub const AWAY: Problem =
+        Problem { code: 503, reason: "Service Unavailable", why: "Location database is away" };
+    pub const NOT_KEPT: Problem =
+        Problem { code: 500, reason: "Server Internal Error", why: "Location database refused the contact" };
     pub const NO_TABLE: Problem =
         Problem { code: 500, reason: "Server Internal Error", why: "No such location table" };
 }
@@ -55,6 +59,8 @@ pub(super) struct Wanted<'m> {
     pub instance: &'m [u8],
     pub reg_id: u32,
     pub methods: Option<&'m [u8]>,
+    /// `received`, written by a proxy in front of this registrar (`add_rcv_param`).
+    pub received: Option<&'m [u8]>,
 }
 
 /// The Contact headers of a REGISTER.
@@ -108,8 +114,15 @@ impl<'m> Contacts<'m> {
 
 impl<'m> Wanted<'m> {
     fn read(address: &NameAddr<'m>) -> Result<Wanted<'m>, Problem> {
-        let mut wanted =
-            Wanted { uri: address.uri, q: None, expires: None, instance: &[], reg_id: 0, methods: None };
+        let mut wanted = Wanted {
+            uri: address.uri,
+            q: None,
+            expires: None,
+            instance: &[],
+            reg_id: 0,
+            methods: None,
+            received: None,
+        };
         for param in address.params.iter() {
             let value = param.value.unwrap_or_default();
             match param.name.len() {
@@ -126,6 +139,10 @@ impl<'m> Wanted<'m> {
                     wanted.reg_id = id.ok_or(Problem::REG_ID)?;
                 }
                 7 if param.name.eq_ignore_ascii_case(b"methods") => wanted.methods = Some(param.unquoted()),
+                8 if param.name.eq_ignore_ascii_case(b"received") => {
+                    let uri = param.unquoted();
+                    wanted.received = Uri::parse(uri).is_ok_and(|u| u.scheme.is_sip()).then_some(uri);
+                }
                 _ => {}
             }
         }

@@ -12,7 +12,7 @@ use super::request::{Contacts, Problem, Wanted, allowed, has_option, method_bits
 use super::{Registrar, save_flags};
 use crate::nathelper;
 use crate::usrloc::contact::Attributes;
-use crate::usrloc::{ContactInfo, Domain, Entry, Record, Sequence, parse_socket, unix};
+use crate::usrloc::{ContactInfo, Domain, Entry, Record, SaveError, Sequence, parse_socket, unix};
 
 /// Results of `save` that scripts see.
 const INSERTED: i64 = 1;
@@ -134,7 +134,7 @@ impl Registrar {
             return Err(Problem::NOT_OURS);
         }
         self.aor_of(&uri, &mut scratch.aor).map_err(|_| Problem::AOR)?;
-        let domain = self.domains.open(table, &ctx.core.statistics).ok_or(Problem::NO_TABLE)?;
+        let domain = self.domains.open(table, &ctx.core.statistics, ctx.now).ok_or(Problem::NO_TABLE)?;
         let result = self.bind(ctx, message, flags, extensions, &domain, scratch);
         if result.is_err_and(Problem::lists_bindings) {
             let now = unix(ctx.now);
@@ -196,7 +196,7 @@ impl Registrar {
         };
         let (aor, rows) = (&scratch.aor, &mut scratch.rows);
         let mut found = Vec::new();
-        let outcome = domain.change(aor, |entry| {
+        let saved = domain.save(aor, |entry| {
             let outcome = match &contacts {
                 Contacts::None => Ok(FETCHED),
                 Contacts::Star => self.remove_all(entry, &request),
@@ -205,6 +205,14 @@ impl Registrar {
             let gruu = gruu_host.map(|host| Gruu { aor, hash: entry.hash(), host });
             self.write_contacts(entry.contacts().iter(), domain, gruu, now, rows);
             Ok(outcome)
+        });
+        let outcome = saved.map_err(|e| {
+            rows.clear();
+            match e {
+                SaveError::Refused(problem) => problem,
+                SaveError::Database(store::Error::Unavailable(_)) => Problem::AWAY,
+                SaveError::Database(_) => Problem::NOT_KEPT,
+            }
         })?;
         self.tell(ctx, found);
         Ok(outcome)
@@ -261,8 +269,8 @@ impl Registrar {
             };
             let at = at.map_err(|_| Problem::TOO_LONG)?;
             let Some(contact) = entry.record().contact(at) else { continue };
-            if let Some(attributes) = &request.attributes {
-                contact.set_attributes(attributes.clone());
+            if self.domains.xavp_contact().is_some() {
+                contact.set_attributes(request.attributes.clone().unwrap_or_default());
             }
             if self.settings.xavp_rcd.is_some() {
                 found.extend(self.found(contact, &domain.rules().ruid, request.now));
@@ -348,7 +356,7 @@ impl Registrar {
         let instance = if self.settings.gruu_enabled { wanted.instance } else { &[] };
         ContactInfo {
             uri: wanted.uri,
-            received: request.received,
+            received: wanted.received.unwrap_or(request.received),
             path: request.path,
             call_id: request.call_id,
             instance,

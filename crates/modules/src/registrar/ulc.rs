@@ -103,7 +103,7 @@ impl Snapshot {
             call_id: contact.call_id().into(),
             user_agent: contact.user_agent().into(),
             socket,
-            ruid: domain.rules().ruid.text(contact.ruid()),
+            ruid: contact.ruid_text(&domain.rules().ruid),
             instance: contact.instance().into(),
             expires: contact.expires,
             q: contact.q,

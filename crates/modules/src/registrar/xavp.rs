@@ -52,7 +52,7 @@ impl Registrar {
                 fields.push(field(name, value));
             }
         };
-        add(1, "ruid", text(&ruid.text(contact.ruid())));
+        add(1, "ruid", text(&contact.ruid_text(ruid)));
         add(2, "contact", text(contact.uri()));
         add(4, "expires", int(contact.deadline().saturating_sub(now)));
         if !contact.received().is_empty() {

@@ -15,6 +15,9 @@ pub(crate) use pool::{Attempt, Columns, Pool};
 /// Most nodes in all sets of a module.
 pub(crate) const MAX_NODES: usize = 1000;
 
+/// Seconds for which one caller sees whether a node is there; longer than it takes.
+const CLAIM: u64 = 10;
+
 /// Whether a node takes questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
@@ -40,6 +43,8 @@ pub(crate) struct Node {
     state: AtomicU8,
     /// Second of the monotonic clock from which it is asked again.
     again: AtomicU64,
+    /// Second of the last look before its time.
+    probed: AtomicU64,
     /// Features it told of, in the module's own bits.
     pub features: AtomicU64,
 }
@@ -62,6 +67,7 @@ impl Node {
             weight,
             state: AtomicU8::new(State::Unknown as u8),
             again: AtomicU64::new(0),
+            probed: AtomicU64::new(0),
             features: AtomicU64::new(0),
         })
     }
@@ -101,6 +107,18 @@ impl Node {
     pub fn recheck(&self, now: u64) -> u64 {
         if self.state() == State::Down { self.again.load(Ordering::Relaxed).saturating_sub(now) } else { 0 }
     }
+    /// Whether the caller is to see whether it is there: one caller at a time, so that a node that is away holds up one message, not all.
+    pub fn claim(&self, now: u64) -> bool {
+        let again = self.again.load(Ordering::Relaxed);
+        again <= now
+            && self.again.compare_exchange(again, now + CLAIM, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+    /// The same before its time, once a second.
+    pub fn claim_early(&self, now: u64) -> bool {
+        let probed = self.probed.load(Ordering::Relaxed);
+        probed < now
+            && self.probed.compare_exchange(probed, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
     /// Whether a call may be tried with it: it is up, or it is time to see whether it is there.
     pub fn may_be_tried(&self, now: u64) -> bool {
         match self.state() {
@@ -114,8 +132,8 @@ impl Node {
 fn peer(url: &str) -> Result<Peer, String> {
     let (kind, rest) = url.split_once(':').unwrap_or(("", url));
     let v6 = match kind.to_ascii_lowercase().as_str() {
-        "udp" => None,
-        "udp4" => Some(false),
+        // As Kamailio: a name is looked up for IPv4 unless `udp6` is written.
+        "udp" | "udp4" => Some(false),
         "udp6" => Some(true),
         "unix" => return Ok(Peer::Unix(rest.to_owned())),
         "" if rest.starts_with('/') => return Ok(Peer::Unix(rest.to_owned())),
@@ -258,6 +276,9 @@ mod tests {
         assert!(node.may_be_tried(0));
         node.down("m", "no answer in time", 60);
         assert_eq!((node.may_be_tried(59), node.may_be_tried(60), node.recheck(10)), (false, true, 50));
+        // One looks whether it is back, the others go elsewhere meanwhile.
+        assert_eq!([node.claim(59), node.claim(60), node.claim(60)], [false, true, false]);
+        assert_eq!([node.claim_early(61), node.claim_early(61), node.claim_early(62)], [true, false, true]);
         node.up("m");
         assert_eq!((node.state(), node.recheck(10)), (State::Up, 0));
         node.switch(false);

@@ -138,14 +138,37 @@ impl Pool {
     ) -> Option<(String, A)> {
         let sets = self.sets();
         let nodes = sets.set(how.set).unwrap_or_default();
-        for node in order(nodes, how.call).into_iter().filter(|n| n.may_be_tried(how.now)).take(how.limit) {
-            if node.state() != State::Up && !is_there(node) {
-                continue;
+        let mut all = order(nodes, how.call);
+        // A call that is at a node already stays there, if need be also when no new calls go to it.
+        let at = how.first.and_then(|url| all.iter().position(|n| n.url == url));
+        if let Some(at) = at {
+            let first = all.remove(at);
+            all.insert(0, first);
+        }
+        let stays = |n: &Node| how.first == Some(n.url.as_str()) && how.stays;
+        let may = |n: &Node| n.may_be_tried(how.now) || stays(n);
+        let one = |node: &Node| {
+            let known = matches!(node.state(), State::Up | State::Off);
+            let mine = || node.claim(how.now) || (how.desperate && node.claim_early(how.now));
+            if !(known || mine() && is_there(node)) {
+                return None;
             }
             match ask(node) {
                 Ok(answer) => return Some((node.url.clone(), answer)),
+                Err(AskError::Busy) => {
+                    tracing::info!(target: "relay", module = how.module, node = %node.url, "RTP relay is at its limit")
+                }
                 Err(why) => node.down(how.module, &why.to_string(), how.until),
             }
+            None
+        };
+        let (willing, away): (Vec<&Node>, Vec<&Node>) = all.into_iter().partition(|n| may(n));
+        if let Some(found) = willing.into_iter().take(how.limit).find_map(one) {
+            return Some(found);
+        }
+        let away = away.into_iter().filter(|n| n.state() == State::Down && how.desperate);
+        if let Some(found) = away.take(how.limit).find_map(one) {
+            return Some(found);
         }
         tracing::error!(target: "relay", module = how.module, set = how.set, call_id = %String::from_utf8_lossy(how.call), "no RTP relay answers");
         None
@@ -167,6 +190,12 @@ pub(crate) struct Attempt<'a> {
     pub until: u64,
     /// Most nodes to ask.
     pub limit: usize,
+    /// Node the call is at already.
+    pub first: Option<&'a str>,
+    /// It is asked also when an operator took it out.
+    pub stays: bool,
+    /// When no node answers, those that are left alone are asked whether they are back.
+    pub desperate: bool,
 }
 
 #[cfg(test)]
@@ -213,7 +242,17 @@ mod tests {
     fn the_next_node_takes_the_calls_of_one_that_does_not_answer() {
         let mut pool = Pool::default();
         pool.add("udp:a:1 udp:b:1 udp:c:1=0", 0).expect("fine");
-        let at = |now: u64| Attempt { module: "m", set: 0, call: b"call", now, until: now + 60, limit: 10 };
+        let at = |now: u64| Attempt {
+            module: "m",
+            set: 0,
+            call: b"call",
+            now,
+            until: now + 60,
+            limit: 10,
+            first: None,
+            stays: false,
+            desperate: false,
+        };
         let asked = std::sync::Mutex::new(Vec::new());
         let ask = |fails: &'static str, now: u64| {
             let found = pool.ask(

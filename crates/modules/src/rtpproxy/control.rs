@@ -136,10 +136,13 @@ impl RtpProxy {
             now: seconds(ctx.now),
             until: self.until(ctx.now),
             limit: usize::MAX,
+            first: None,
+            stays: false,
+            desperate: false,
         };
         self.pool.ask(
             &how,
-            |node| self.is_there(ctx.core, node, ctx.now, tries),
+            |node| self.is_there(ctx.core, node, ctx.now, 1),
             |node| self.put(ctx.core, node, &command(node), tries),
         )
     }

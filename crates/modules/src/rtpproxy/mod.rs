@@ -6,7 +6,7 @@
 mod control;
 mod flags;
 mod rewrite;
-mod rpc;
+pub(crate) mod rpc;
 #[cfg(test)]
 mod tests;
 

@@ -116,9 +116,11 @@ pub(super) fn through_relay(
             if !second.is_empty() {
                 line.push(b' ');
                 line.extend_from_slice(&tag(second));
-            }
-            if !rtpproxy.settings.timeout_socket.is_empty() && !lookup {
-                line.extend_from_slice(format!(" {} x", rtpproxy.settings.timeout_socket).as_bytes());
+                // Behind both tags only, where the protocol has its place.
+                if !rtpproxy.settings.timeout_socket.is_empty() && !lookup {
+                    line.push(b' ');
+                    line.extend_from_slice(rtpproxy.settings.timeout_socket.as_bytes());
+                }
             }
             line
         };
@@ -206,14 +208,17 @@ fn add_candidate(
         return;
     };
     let wanted = pv.get(ctx).to_int().unwrap_or(2);
-    let candidates = media.lines.iter().filter(|l| l.attribute(b"candidate").is_some());
-    let Some(after) = candidates.last().filter(|_| wanted != 0) else { return };
+    let last = media.lines.iter().rfind(|l| l.attribute(b"candidate").is_some());
+    let Some(after) = last.filter(|_| wanted != 0) else { return };
     // Type preference 130 (above host candidates) or 0, RFC 8445 §5.1.2.1.
     let preference: u32 = if wanted == 1 { 130 << 24 } else { 0 };
+    // One for an address, RFC 8445 §5.1.1.3.
+    let foundation: String = ip.to_string().chars().filter(char::is_ascii_alphanumeric).take(32).collect();
     for (component, port) in [(1u32, u32::from(port)), (2, u32::from(port) + 1)] {
         let priority = preference + (65535 << 8) + 256 - component;
-        let line =
-            format!("a=candidate:9 {component} UDP {priority} {ip} {port} typ relay raddr {ip} rport {port}");
+        let line = format!(
+            "a=candidate:{foundation} {component} UDP {priority} {ip} {port} typ relay raddr {ip} rport {port}"
+        );
         changes.lines.push((after.next, line.into_bytes()));
     }
 }

@@ -151,6 +151,30 @@ fn flags_and_addresses() {
 }
 
 #[test]
+fn a_candidate_for_ice_and_where_to_tell_of_timeouts() {
+    let (bench, relays) = bench(
+        "udp:a:1",
+        &[
+            ("ice_candidate_priority_avp", ParamValue::Str("$var(ice)".into())),
+            ("timeout_socket", ParamValue::Str("unix:/run/timeouts".into())),
+        ],
+    );
+    let audio = SDP.split("m=video").next().expect("a part");
+    let ice =
+        audio.replace("a=sendrecv", "a=candidate:1 1 UDP 2130706431 10.1.2.3 4000 typ host\r\na=sendrecv");
+    for (wanted, priority) in [(0, None), (1, Some(2_197_815_295u32)), (2, Some(16_777_215))] {
+        let mut ctx = bench.request(&request("INVITE", ";tag=t1", &ice));
+        bench.set_pv(&mut ctx, "$var(ice)", Value::Int(wanted));
+        assert_eq!(call(&bench, &mut ctx, "rtpproxy_offer0", &[]), 1);
+        assert_eq!(relays.take(), ["a Uc0,8,101 c 127.0.0.1 4000 f1;1 t1;1 unix:/run/timeouts"]);
+        let body = body(&bench, &ctx);
+        assert_eq!(body.contains(" typ relay "), priority.is_some(), "{body}");
+        let line = priority.map(|p| format!("|a=candidate:127009 1 UDP {p} 127.0.0.9 35000 typ relay "));
+        assert!(line.is_none_or(|l| body.contains(&l)), "{body}");
+    }
+}
+
+#[test]
 fn what_a_message_needs() {
     let (bench, relays) = bench("udp:a:1", &[]);
     let audio = SDP.split("m=video").next().expect("a part");

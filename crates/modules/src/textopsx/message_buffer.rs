@@ -65,5 +65,6 @@ fn replace(ctx: &mut RouteContext<'_>, bytes: &[u8]) -> Outcome {
     ctx.edits = edits;
     ctx.target.uri.clear();
     crate::rr::message_replaced(ctx);
+    crate::nathelper::contact::message_replaced(ctx);
     Outcome::TRUE
 }

@@ -48,8 +48,13 @@ impl Tm {
         Outcome::TRUE
     }
 
+    fn default_timing(&self, ctx: &RouteContext<'_>) -> transaction::Timing {
+        ctx.core.config.timing.apply(self.settings.timing())
+    }
+
     fn timing(&self, ctx: &mut RouteContext<'_>, change: impl FnOnce(&mut transaction::Timing)) -> Outcome {
-        change(ctx.timing.get_or_insert(self.settings.timing()));
+        let default = self.default_timing(ctx);
+        change(ctx.timing.get_or_insert(default));
         ctx.transactions.update(ctx);
         Outcome::TRUE
     }
@@ -265,7 +270,7 @@ impl Tm {
     /// Sets the `fr` timers of this transaction back to the parameters.
     #[ksr(cfg = ["t_reset_fr"])]
     fn t_reset_fr(&self, ctx: &mut RouteContext<'_>) -> Outcome {
-        let default = self.settings.timing();
+        let default = self.default_timing(ctx);
         self.timing(ctx, |t| (t.fr, t.fr_inv) = (default.fr, default.fr_inv))
     }
     /// Sets the hard limits of this transaction, milliseconds, for INVITE and others; 0 leaves one as it is.
@@ -279,7 +284,7 @@ impl Tm {
     /// Sets the hard limits back to the parameters.
     #[ksr(cfg = ["t_reset_max_lifetime"])]
     fn t_reset_max_lifetime(&self, ctx: &mut RouteContext<'_>) -> Outcome {
-        let default = self.settings.timing();
+        let default = self.default_timing(ctx);
         self.timing(ctx, |t| (t.max_invite, t.max_noninvite) = (default.max_invite, default.max_noninvite))
     }
     /// Sets T1 and T2 of this transaction, milliseconds; 0 leaves one as it is.
@@ -293,7 +298,7 @@ impl Tm {
     /// Sets T1 and T2 back to the parameters.
     #[ksr(cfg = ["t_reset_retr"])]
     fn t_reset_retr(&self, ctx: &mut RouteContext<'_>) -> Outcome {
-        let default = self.settings.timing();
+        let default = self.default_timing(ctx);
         self.timing(ctx, |t| (t.t1, t.t2) = (default.t1, default.t2))
     }
     /// Sends a request of our own: method, Request-URI, next hop (empty: by the Request-URI), socket (empty: default), header rows
@@ -506,7 +511,7 @@ impl Module for Tm {
         RPC
     }
     fn runtime_params(&self) -> &'static [script::RuntimeParam] {
-        runtime::PARAMS
+        &runtime::PARAMS
     }
     fn setup(&mut self, _: &script::Setup<'_>) -> Result<(), SetupError> {
         let s = &self.settings;

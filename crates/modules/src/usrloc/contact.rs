@@ -165,23 +165,37 @@ impl Agents {
     }
 }
 
-/// Order of the text fields. The instance stands first: a refresh without one keeps it and rewrites what follows.
+/// Order of the text fields. Record id and instance stand first: a refresh without instance keeps both and rewrites what follows.
 #[derive(Clone, Copy)]
 enum Field {
+    /// Of a contact that came from a database; those of this run have a number.
+    Ruid,
     Instance,
     Uri,
     CallId,
     Received,
     Path,
 }
-const FIELDS: usize = 5;
+const FIELDS: usize = 6;
 
 /// The text would need more than 64 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 
+/// What the database knows of a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stored {
+    /// Nothing.
+    #[default]
+    New,
+    /// All there is to know.
+    Saved,
+    /// An earlier state.
+    Changed,
+}
+
 /// A binding of an address-of-record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Contact {
     text: Box<[u8]>,
     agent: Agent,
@@ -191,6 +205,8 @@ pub struct Contact {
     /// q in thousandths, [`Q_UNSET`].
     pub q: i16,
     socket: u16,
+    /// What the database knows, for `db_mode` 2.
+    pub stored: Stored,
     /// Unix time at which the binding ends, [`PERMANENT`].
     pub expires: u32,
     /// Unix time of the last REGISTER that touched it.
@@ -208,7 +224,17 @@ pub struct Contact {
     /// TCP connection, -1 none.
     pub connection: i32,
     /// Unix time of the last sign of life, see [`Contact::keep_alive`].
-    last_keepalive: AtomicU32,
+    last_keepalive: SignOfLife,
+}
+
+/// Written by replies to keep-alives, which only read the table.
+#[derive(Debug, Default)]
+struct SignOfLife(AtomicU32);
+
+impl Clone for SignOfLife {
+    fn clone(&self) -> SignOfLife {
+        SignOfLife(AtomicU32::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 const NO_SOCKET: u16 = u16::MAX;
@@ -216,14 +242,26 @@ const NO_SOCKET: u16 = u16::MAX;
 impl Contact {
     /// A new binding.
     pub fn new(info: &ContactInfo<'_>, ruid: Ruid, agents: &Agents) -> Result<Contact, TooLong> {
+        Contact::with_ruid_text(info, ruid, b"", agents)
+    }
+
+    /// A binding whose record id is a text from elsewhere; `ruid` only tells it from others then.
+    pub fn with_ruid_text(
+        info: &ContactInfo<'_>,
+        ruid: Ruid,
+        ruid_text: &[u8],
+        agents: &Agents,
+    ) -> Result<Contact, TooLong> {
+        let end = u16::try_from(ruid_text.len()).map_err(|_| TooLong)?;
         let mut contact = Contact {
-            text: Box::default(),
+            text: ruid_text.into(),
             agent: agents.share(info.user_agent),
             attributes: None,
             ruid,
-            ends: [0; FIELDS],
+            ends: [end; FIELDS],
             q: info.q,
             socket: NO_SOCKET,
+            stored: Stored::New,
             expires: info.expires,
             modified: info.modified,
             cseq: info.cseq,
@@ -232,7 +270,7 @@ impl Contact {
             methods: info.methods,
             reg_id: info.reg_id,
             connection: info.connection,
-            last_keepalive: AtomicU32::new(info.modified),
+            last_keepalive: SignOfLife(AtomicU32::new(info.modified)),
         };
         contact.update(info, agents)?;
         Ok(contact)
@@ -243,6 +281,9 @@ impl Contact {
     /// On error nothing has changed.
     pub fn update(&mut self, info: &ContactInfo<'_>, agents: &Agents) -> Result<(), TooLong> {
         self.write_text(info)?;
+        if self.stored == Stored::Saved {
+            self.stored = Stored::Changed;
+        }
         if !info.instance.is_empty() {
             self.reg_id = info.reg_id;
         }
@@ -263,7 +304,7 @@ impl Contact {
     }
 
     fn write_text(&mut self, info: &ContactInfo<'_>) -> Result<(), TooLong> {
-        let kept = if info.instance.is_empty() { self.end(Field::Instance) } else { 0 };
+        let kept = self.end(if info.instance.is_empty() { Field::Instance } else { Field::Ruid });
         let parts = [info.instance, info.uri, info.call_id, info.received, info.path];
         let total = kept + parts.iter().map(|p| p.len()).sum::<usize>();
         if total > usize::from(u16::MAX) {
@@ -278,7 +319,7 @@ impl Contact {
             self.text = text;
         }
         let mut at = kept;
-        for (part, end) in parts.iter().zip(&mut self.ends) {
+        for (part, end) in parts.iter().zip(self.ends.iter_mut().skip(1)) {
             if let Some(to) = self.text.get_mut(at..at + part.len()) {
                 to.copy_from_slice(part);
             }
@@ -323,9 +364,29 @@ impl Contact {
     pub fn user_agent(&self) -> &[u8] {
         &self.agent.0
     }
-    /// Record id.
+    /// What tells it from the other contacts of this run.
     pub fn ruid(&self) -> Ruid {
         self.ruid
+    }
+    /// Appends the record id as others see it.
+    pub fn write_ruid(&self, format: &RuidFormat, out: &mut Vec<u8>) {
+        match self.field(Field::Ruid) {
+            [] => format.write(self.ruid, out),
+            text => out.extend_from_slice(text),
+        }
+    }
+    /// The record id as others see it.
+    pub fn ruid_text(&self, format: &RuidFormat) -> Vec<u8> {
+        let mut out = Vec::with_capacity(32);
+        self.write_ruid(format, &mut out);
+        out
+    }
+    /// Whether a text is its record id.
+    pub fn has_ruid(&self, text: &[u8], format: &RuidFormat) -> bool {
+        match self.field(Field::Ruid) {
+            [] => format.parse(text) == Some(self.ruid),
+            own => own == text,
+        }
     }
     /// Socket the REGISTER came in on.
     pub fn socket(&self) -> Option<SocketId> {
@@ -341,11 +402,11 @@ impl Contact {
     }
     /// Unix time of the last REGISTER or answer to a keep-alive.
     pub fn last_keepalive(&self) -> u32 {
-        self.last_keepalive.load(Ordering::Relaxed)
+        self.last_keepalive.0.load(Ordering::Relaxed)
     }
     /// The contact has shown that it is there.
     pub fn keep_alive(&self, now: u32) {
-        self.last_keepalive.store(now, Ordering::Relaxed);
+        self.last_keepalive.0.store(now, Ordering::Relaxed);
     }
     /// Whether the binding has not ended.
     pub fn is_valid(&self, now: u32) -> bool {

@@ -4,13 +4,14 @@
 //! function here calls a script or takes another lock than the one of [`Agents`].
 
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hashbrown::HashTable;
 use script::{Statistic, Statistics};
 
-use super::contact::{Agents, Contact, ContactInfo, Ruid, RuidFormat, TooLong};
+use super::backing::{Backing, Mode, SaveError};
+use super::contact::{Agents, Contact, ContactInfo, Ruid, RuidFormat, Stored, TooLong};
 use super::expiry::{Due, ExpiryHeap, NOWHERE};
 use super::record::{Matching, Order, Record};
 
@@ -57,6 +58,8 @@ pub struct Domain {
     agents: Agents,
     next_ruid: AtomicU64,
     counters: Counters,
+    /// Where its rows are kept as well, if anywhere.
+    backing: Option<Arc<Backing>>,
 }
 
 /// The record of one address-of-record while its shard is locked. Made when absent, gone again when it is left empty.
@@ -71,6 +74,15 @@ impl Domain {
 
     /// An empty table whose counters stand in `statistics`.
     pub fn new(name: &[u8], rules: Rules, statistics: &Statistics) -> Domain {
+        Domain::backed(name, rules, statistics, None)
+    }
+    /// As [`Domain::new`], with rows kept in a database too.
+    pub fn backed(
+        name: &[u8],
+        rules: Rules,
+        statistics: &Statistics,
+        backing: Option<Arc<Backing>>,
+    ) -> Domain {
         let text = String::from_utf8_lossy(name);
         let level = |what: &str, doc: &str| statistics.level("usrloc", what, doc);
         let counters = Counters {
@@ -91,6 +103,7 @@ impl Domain {
             agents: Agents::default(),
             next_ruid: AtomicU64::new(1),
             counters,
+            backing,
         }
     }
     /// Table name.
@@ -126,8 +139,14 @@ impl Domain {
     }
 
     /// Looks at the record of an address-of-record.
+    ///
+    /// In `db_mode` 3 this asks the database; while that is away there is no record.
     pub fn read<R>(&self, aor: &[u8], f: impl FnOnce(Option<&Record>) -> R) -> R {
         let hash = self.hash(aor);
+        if let Some(backing) = self.backing.as_ref().filter(|b| b.mode() == Mode::Only) {
+            let record = backing.fetch(self, aor, Record::new(hash));
+            return f(record.as_ref().ok().filter(|r| !r.contacts().is_empty()));
+        }
         let shard = self.lock(hash);
         f(shard.find(hash, |r| &*r.aor == aor))
     }
@@ -175,6 +194,78 @@ impl Domain {
             self.count(if after == 0 { -1 } else { 0 }, after - before);
         }
         result
+    }
+
+    /// Changes the record of an address-of-record and sees to its rows in the database as `db_mode` says. An error means that nothing has
+    /// changed, here and there.
+    ///
+    /// One change at a time is made to a record whose rows are written at once: the lock of its kind is held while the database works, and
+    /// nothing but other changes waits for it.
+    pub fn save<R, E>(
+        &self,
+        aor: &[u8],
+        f: impl FnOnce(&mut Entry<'_>) -> Result<R, E>,
+    ) -> Result<R, SaveError<E>> {
+        let Some(backing) = &self.backing else { return self.change(aor, f).map_err(SaveError::Refused) };
+        let hash = self.hash(aor);
+        match backing.mode() {
+            Mode::Back => self
+                .change(aor, |entry| {
+                    let known = |c: &&Contact| c.stored != Stored::New;
+                    let before: Vec<Contact> = entry.contacts().iter().filter(known).cloned().collect();
+                    let result = f(entry)?;
+                    let stays = |b: &Contact| entry.contacts().iter().any(|c| c.ruid() == b.ruid());
+                    before.iter().filter(|b| !stays(b)).for_each(|gone| backing.delete_later(self, gone));
+                    Ok(result)
+                })
+                .map_err(SaveError::Refused),
+            Mode::Through => {
+                let _turn = backing.turn(hash);
+                let mut before = Vec::new();
+                let mut changes = Vec::new();
+                let result = self.change(aor, |entry| {
+                    before = entry.contacts().to_vec();
+                    let result = f(entry)?;
+                    changes = backing.changes(self, aor, &before, entry.contacts());
+                    entry.record.settle();
+                    Ok(result)
+                });
+                let result = result.map_err(SaveError::Refused)?;
+                if let Err(e) = backing.write(self, &changes) {
+                    self.change(aor, |entry| entry.record.restore(before));
+                    return Err(SaveError::Database(e));
+                }
+                Ok(result)
+            }
+            Mode::Only => {
+                let _turn = backing.turn(hash);
+                let mut record = backing.fetch(self, aor, Record::new(hash)).map_err(SaveError::Database)?;
+                let before = record.contacts().to_vec();
+                let result =
+                    f(&mut Entry { domain: self, record: &mut record }).map_err(SaveError::Refused)?;
+                let changes = backing.changes(self, aor, &before, record.contacts());
+                backing.write(self, &changes).map_err(SaveError::Database)?;
+                Ok(result)
+            }
+        }
+    }
+    /// Where its rows are kept as well.
+    pub fn backing(&self) -> Option<&Arc<Backing>> {
+        self.backing.as_ref()
+    }
+    /// A number for a contact that has none of this run.
+    pub(super) fn number(&self) -> Ruid {
+        Ruid(self.next_ruid.fetch_add(1, Ordering::Relaxed))
+    }
+    /// Shared texts of User-Agent headers.
+    pub(super) fn agents(&self) -> &Agents {
+        &self.agents
+    }
+    /// Shows every record of one shard to `f`, to be changed.
+    pub(super) fn each_of_shard(&self, shard: usize, mut f: impl FnMut(&mut Record)) {
+        let Some(shard) = self.shards.get(shard) else { return };
+        let mut shard = shard.lock().unwrap_or_else(|e| e.into_inner());
+        shard.records.iter_mut().for_each(|r| f(r));
     }
 
     /// Removes ended contacts of one shard, looking at no more than `budget` records. Returns how many it looked at.

@@ -1,8 +1,10 @@
 //! Module `usrloc`: where users can be reached. Keeps location tables in memory for [`registrar`](crate::registrar) and others.
 //!
-//! `domain.rs` is a table, `record.rs` the bindings of one address-of-record, `contact.rs` one binding, `expiry.rs` what ends next.
-//! A table is made when it is first saved to (Kamailio wants it in `preload` when a script in another language does that).
+//! `domain.rs` is a table, `record.rs` the bindings of one address-of-record, `contact.rs` one binding, `expiry.rs` what ends next;
+//! `backing.rs` keeps tables in a database too, `store.rs` knows its rows. A table is made when it is first saved to (Kamailio wants it in `preload` when a script in another language does that).
 
+mod attributes;
+pub mod backing;
 pub mod contact;
 pub mod domain;
 pub mod expiry;
@@ -15,12 +17,15 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::thread::JoinHandle;
 
 use message::Transport;
 use script::{Core, Listener, ModParam, Module, ParamValue, RpcCommand, Setup, SetupError, Statistics};
 use transaction::{Now, SocketId};
 
+pub use backing::{Backing, Mode, SaveError};
 pub use contact::{Contact, ContactInfo, Ruid, RuidFormat};
 pub use domain::{Domain, Entry, Rules};
 pub use record::{Matching, Order, Record, Sequence};
@@ -34,6 +39,14 @@ pub struct Usrloc {
     domains: Arc<Domains>,
     /// Shard at which the next tick goes on.
     cursor: AtomicUsize,
+    /// The thread that brings changes to the database.
+    writer: Mutex<Option<Writer>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    tell: SyncSender<u32>,
+    thread: JoinHandle<()>,
 }
 
 /// The location tables, by name.
@@ -50,6 +63,8 @@ pub struct Domains {
     /// Whether somebody wants to hear of ended contacts.
     watched: AtomicBool,
     ended: Mutex<VecDeque<Ended>>,
+    /// The database of the tables, for `db_mode` other than 0.
+    backing: Option<Arc<Backing>>,
 }
 
 /// A contact that ended without being renewed.
@@ -91,10 +106,39 @@ impl Domains {
         let others = self.others.read().unwrap_or_else(|e| e.into_inner());
         others.iter().find(|d| d.name() == name).cloned()
     }
-    /// A table by name, made when it is new. `None` for an empty name or at [`Domains::LIMIT`].
-    pub fn open(&self, name: &[u8], statistics: &Statistics) -> Option<Arc<Domain>> {
+    /// The database of the tables.
+    pub fn backing(&self) -> Option<&Arc<Backing>> {
+        self.backing.as_ref()
+    }
+    /// Whether changes wait for the database.
+    pub fn saves_wait(&self) -> bool {
+        self.backing.as_ref().is_some_and(|b| b.mode() != Mode::Back)
+    }
+    /// Whether lookups wait for the database.
+    pub fn lookups_wait(&self) -> bool {
+        self.backing.as_ref().is_some_and(|b| b.mode() == Mode::Only)
+    }
+    /// A table to look into. One that nobody has saved to is made when it may have rows in the database.
+    pub fn look_into(&self, name: &[u8], statistics: &Statistics, now: Now) -> Option<Arc<Domain>> {
+        match self.backing {
+            Some(_) => self.open(name, statistics, now),
+            None => self.find(name),
+        }
+    }
+    /// A table by name, made when it is new. `None` for an empty name or at [`Domains::LIMIT`], and for a table that the database does not
+    /// have.
+    pub fn open(&self, name: &[u8], statistics: &Statistics, now: Now) -> Option<Arc<Domain>> {
         if let Some(found) = self.find(name) {
             return Some(found);
+        }
+        if let Some(backing) = &self.backing {
+            let table = std::str::from_utf8(name).ok()?;
+            if let Err(e @ (::store::Error::NoTable(_) | ::store::Error::BadUrl(_))) =
+                backing.rows().database().columns(table)
+            {
+                tracing::error!(target: "usrloc", "table {table}: {e}");
+                return None;
+            }
         }
         let mut others = self.others.write().unwrap_or_else(|e| e.into_inner());
         if let Some(found) = self.first.get().into_iter().chain(others.iter()).find(|d| d.name() == name) {
@@ -103,9 +147,13 @@ impl Domains {
         if name.is_empty() || others.len() >= Self::LIMIT {
             return None;
         }
-        let made = Arc::new(Domain::new(name, self.rules, statistics));
+        let made = Arc::new(Domain::backed(name, self.rules, statistics, self.backing.clone()));
         if self.first.set(made.clone()).is_err() {
             others.push(made.clone());
+        }
+        drop(others);
+        if let Some(backing) = &self.backing {
+            backing.opened(&made, unix(now));
         }
         Some(made)
     }
@@ -146,6 +194,16 @@ impl Usrloc {
     }
 }
 
+impl Usrloc {
+    fn tell_writer(&self, now: u32) {
+        let writer = self.writer.lock().unwrap_or_else(|e| e.into_inner());
+        // It is still at work with what it was told last: it hears the next one.
+        if let Some(Err(TrySendError::Disconnected(_))) = writer.as_ref().map(|w| w.tell.try_send(now)) {
+            tracing::error!(target: "usrloc", "the thread that writes to the database has ended");
+        }
+    }
+}
+
 impl Module for Usrloc {
     fn name(&self) -> &'static str {
         "usrloc"
@@ -164,6 +222,9 @@ impl Module for Usrloc {
     }
     fn setup(&mut self, setup: &Setup<'_>) -> Result<(), SetupError> {
         let rules = self.settings.rules(setup)?;
+        let server_id = setup.config.server_id;
+        let backing = Backing::new(&self.settings, setup.listeners, server_id);
+        let backing = backing.map_err(|e| SetupError(format!("db_url: {e}")))?.map(Arc::new);
         self.domains = Arc::new(Domains {
             rules,
             nat_flag: u32::try_from(self.settings.nat_bflag)
@@ -171,18 +232,55 @@ impl Module for Usrloc {
                 .and_then(|b| 1u32.checked_shl(b))
                 .unwrap_or(0),
             xavp_contact: self.settings.xavp_contact.clone().map(String::into_bytes),
+            backing,
             ..Domains::default()
         });
         Ok(())
+    }
+    fn start(&self, core: &Core, now: Now) -> Result<(), SetupError> {
+        let Some(backing) = self.domains.backing.clone() else { return Ok(()) };
+        for table in &self.preload {
+            backing.check(table).map_err(SetupError)?;
+            self.domains.open(table.as_bytes(), &core.statistics, now);
+        }
+        let (domains, settings) = (self.domains.clone(), self.settings.clone());
+        let (tell, told) = sync_channel::<u32>(1);
+        let interval = settings.timer_interval.max(1);
+        let turn = (1usize << domains.rules.shard_bits).div_ceil(interval as usize);
+        let work = move || {
+            let mut cleaned = 0;
+            for now in told {
+                let clean = now.wrapping_sub(cleaned) >= interval;
+                if clean {
+                    cleaned = now;
+                }
+                backing.work(&domains.all(), now, turn, clean);
+            }
+        };
+        let thread = std::thread::Builder::new().name("usrloc-db".into()).spawn(work);
+        let thread = thread.map_err(|e| SetupError(format!("no thread for the database: {e}")))?;
+        *self.writer.lock().unwrap_or_else(|e| e.into_inner()) = Some(Writer { tell, thread });
+        Ok(())
+    }
+    /// What memory has and the database has not is written.
+    fn stop(&self, _: &Core, _: Now) {
+        let writer = self.writer.lock().unwrap_or_else(|e| e.into_inner()).take();
+        let Some(Writer { tell, thread }) = writer else { return };
+        drop(tell);
+        let _ = thread.join();
+        if self.domains.backing.as_ref().is_some_and(|b| !b.flush_all(&self.domains.all())) {
+            tracing::error!(target: "usrloc", "the database is away: contacts that changed since they were last written are lost");
+        }
     }
     /// Removes ended contacts: every shard has its turn once per `timer_interval`.
     fn tick(&self, core: &Core, now: Now) {
         /// Most records looked at in one tick; what is left waits for the next.
         const BUDGET: usize = 20_000;
         for table in &self.preload {
-            self.domains.open(table.as_bytes(), &core.statistics);
+            self.domains.open(table.as_bytes(), &core.statistics, now);
         }
         let now = unix(now);
+        self.tell_writer(now);
         let shards = 1usize << self.domains.rules.shard_bits;
         let turn = shards.div_ceil(self.settings.timer_interval.max(1) as usize);
         let start = self.cursor.load(Ordering::Relaxed);
@@ -195,6 +293,9 @@ impl Module for Usrloc {
             let shard = (start + step) & (shards - 1);
             for domain in &tables {
                 let looked = domain.expire(shard, now, budget, &mut |aor, contact| {
+                    if let Some(backing) = domain.backing() {
+                        backing.ended(domain, &contact);
+                    }
                     if watched {
                         ended.push(Ended { domain: domain.clone(), aor: aor.into(), contact });
                     }

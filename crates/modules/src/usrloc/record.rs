@@ -128,14 +128,29 @@ impl Record {
         order: Order,
         agents: &Agents,
     ) -> Result<usize, TooLong> {
-        let contact = Contact::new(info, ruid, agents)?;
+        Ok(self.add(Contact::new(info, ruid, agents)?, order))
+    }
+
+    /// Adds a binding that was made elsewhere and returns its place.
+    pub fn add(&mut self, contact: Contact, order: Order) -> usize {
         if self.contacts.len() == self.contacts.capacity() {
             // Most users have one contact: room for one, not for the four a vector would take.
             self.contacts.reserve_exact(self.contacts.len().max(1));
         }
         let at = self.place(contact.q, order);
         self.contacts.insert(at, contact);
-        Ok(at)
+        at
+    }
+    /// The database has all of it.
+    pub(super) fn settle(&mut self) {
+        self.contacts.iter_mut().for_each(|c| c.stored = super::contact::Stored::Saved);
+    }
+    pub(super) fn contacts_mut(&mut self) -> &mut [Contact] {
+        &mut self.contacts
+    }
+    /// Puts bindings in the place of all there are.
+    pub fn restore(&mut self, contacts: Vec<Contact>) {
+        self.contacts = contacts;
     }
 
     /// Refreshes a binding and returns its new place.

@@ -6,8 +6,9 @@ use script::{Core, Module, RpcCommand, RpcError};
 use serde_json::{Map, Value as Json, json};
 use transaction::Now;
 
-use super::contact::{ALL_METHODS, PERMANENT, Q_UNSET};
-use super::{Contact, ContactInfo, Domain, Record, Usrloc, parse_socket, socket_text, unix};
+use super::contact::{ALL_METHODS, PERMANENT, Q_UNSET, Stored};
+use super::store::Rows;
+use super::{Contact, ContactInfo, Domain, Record, SaveError, Usrloc, parse_socket, socket_text, unix};
 
 /// Call-ID of contacts added by RPC; adding again refreshes them whatever their CSeq.
 const CALL_ID: &[u8] = b"dfjrewr12386fd6-343@trunkline.rpc";
@@ -42,23 +43,23 @@ pub const COMMANDS: &[RpcCommand] = &[
     },
     RpcCommand {
         name: "ul.flush",
-        doc: "Writes changed contacts to the database; nothing to do while they are kept in memory only.",
+        doc: "Writes changed contacts to the database at once (`db_mode` 2).",
         call: flush,
     },
     RpcCommand {
         name: "ul.db_users",
         doc: "Number of users with contacts in the database. Parameter: table. An error without database.",
-        call: no_database,
+        call: db_users,
     },
     RpcCommand {
         name: "ul.db_contacts",
         doc: "Number of contacts in the database. Parameter: table. An error without database.",
-        call: no_database,
+        call: db_contacts,
     },
     RpcCommand {
         name: "ul.db_expired_contacts",
         doc: "Number of ended contacts in the database. Parameter: table. An error without database.",
-        call: no_database,
+        call: db_expired_contacts,
     },
 ];
 
@@ -120,12 +121,16 @@ fn contact_json(contact: &Contact, usrloc: &Usrloc, core: &Core, now: u32) -> Js
         "User-Agent": lossy(contact.user_agent()),
         "Received": or_not_set(contact.received()),
         "Path": or_not_set(contact.path()),
-        "State": "CS_NEW",
+        "State": match contact.stored {
+            Stored::New => "CS_NEW",
+            Stored::Saved => "CS_SYNC",
+            Stored::Changed => "CS_DIRTY",
+        },
         "Flags": contact.flags,
         "CFlags": contact.cflags,
         "Socket": or_not_set(&socket),
         "Methods": contact.methods,
-        "Ruid": lossy(&usrloc.domains.rules().ruid.text(contact.ruid())),
+        "Ruid": lossy(&contact.ruid_text(&usrloc.domains.rules().ruid)),
         "Instance": or_not_set(contact.instance()),
         "Reg-Id": contact.reg_id,
         "Server-Id": core.config.server_id,
@@ -199,6 +204,7 @@ fn add(m: &dyn Module, core: &Core, now: Now, params: &[Json]) -> Answer {
     }
     let (flags, cflags, methods) = (number(6)?, number(7)?, number(8)?);
     let (path, received, socket) = (optional(5), optional(9), optional(10));
+    let at = now;
     let now = unix(now);
     let info = ContactInfo {
         uri: contact.as_bytes(),
@@ -217,18 +223,18 @@ fn add(m: &dyn Module, core: &Core, now: Now, params: &[Json]) -> Answer {
         modified: now,
         ..ContactInfo::default()
     };
-    let domain = usrloc.domains.open(name.as_bytes(), &core.statistics);
+    let domain = usrloc.domains.open(name.as_bytes(), &core.statistics, at);
     let domain = domain.ok_or_else(|| RpcError::new(500, "Domain table not found"))?;
     if domain.is_full() {
         return Err(RpcError::new(500, "Location table is full"));
     }
-    let added = domain.change(&aor(usrloc, &user), |entry| {
+    let added = domain.save(&aor(usrloc, &user), |entry| {
         match entry.contacts().iter().position(|c| c.uri() == info.uri) {
             Some(at) => entry.update(at, &info),
             None => entry.insert_by_rpc(&info),
         }
     });
-    added.map(|_| Json::Object(Map::new())).map_err(|_| RpcError::new(500, "Contact too long"))
+    done(added.map(|_| ()), |_| RpcError::new(500, "Contact too long"))
 }
 
 fn remove(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
@@ -236,8 +242,11 @@ fn remove(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
     let (Some(name), Some(user)) = (text(params, 0), text(params, 1)) else {
         return Err(RpcError::new(500, "Not enough parameters (table and AOR to lookup)"));
     };
-    table(usrloc, &name)?.change(&aor(usrloc, &user), |entry| entry.record().clear());
-    Ok(Json::Object(Map::new()))
+    let removed = table(usrloc, &name)?.save(&aor(usrloc, &user), |entry| {
+        entry.record().clear();
+        Ok(())
+    });
+    done(removed, |never: std::convert::Infallible| match never {})
 }
 
 fn remove_contact(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
@@ -245,21 +254,61 @@ fn remove_contact(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
     let (Some(name), Some(user), Some(contact)) = (text(params, 0), text(params, 1), text(params, 2)) else {
         return Err(RpcError::new(500, "Not enough parameters (table, AOR and contact)"));
     };
-    table(usrloc, &name)?.change(&aor(usrloc, &user), |entry| {
+    let removed = table(usrloc, &name)?.save(&aor(usrloc, &user), |entry| {
         if entry.contacts().is_empty() {
             return Err(RpcError::new(404, "AOR not found"));
         }
         let at = entry.contacts().iter().position(|c| c.uri() == contact.as_bytes());
-        at.and_then(|at| entry.record().remove(at)).ok_or_else(|| RpcError::new(404, "Contact not found"))?;
-        Ok(Json::Object(Map::new()))
+        at.and_then(|at| entry.record().remove(at))
+            .map(drop)
+            .ok_or_else(|| RpcError::new(404, "Contact not found"))
+    });
+    done(removed, |e| e)
+}
+
+/// The answer to a change.
+fn done<E>(result: Result<(), SaveError<E>>, refused: impl FnOnce(E) -> RpcError) -> Answer {
+    match result {
+        Ok(()) => Ok(Json::Object(Map::new())),
+        Err(SaveError::Refused(e)) => Err(refused(e)),
+        Err(SaveError::Database(e)) => Err(RpcError::new(500, e.to_string())),
+    }
+}
+
+fn flush(m: &dyn Module, _: &Core, _: Now, _: &[Json]) -> Answer {
+    let usrloc = module(m)?;
+    match usrloc.domains.backing() {
+        Some(backing) if !backing.flush_all(&usrloc.domains.all()) => {
+            Err(RpcError::new(500, "The database did not take all changes"))
+        }
+        _ => Ok(Json::Object(Map::new())),
+    }
+}
+
+/// A number that the database knows of a table.
+fn number(
+    m: &dyn Module,
+    now: Now,
+    params: &[Json],
+    f: fn(&Rows, &str, u32) -> Result<u64, ::store::Error>,
+) -> Answer {
+    let usrloc = module(m)?;
+    let Some(backing) = usrloc.domains.backing() else {
+        let mode = usrloc.settings.db_mode;
+        return Err(RpcError::new(500, format!("Command is not supported in db_mode={mode}")));
+    };
+    let table = text(params, 0).ok_or_else(|| RpcError::new(500, "Not enough parameters (table)"))?;
+    let number = f(backing.rows(), &table, unix(now)).map_err(|e| RpcError::new(500, e.to_string()))?;
+    Ok(Json::from(number))
+}
+fn db_users(m: &dyn Module, _: &Core, now: Now, params: &[Json]) -> Answer {
+    number(m, now, params, |rows, table, now| rows.users(table, now))
+}
+fn db_contacts(m: &dyn Module, _: &Core, now: Now, params: &[Json]) -> Answer {
+    number(m, now, params, |rows, table, now| {
+        rows.count(table, now).map(|(all, ended)| all.saturating_sub(ended))
     })
 }
-
-fn flush(_: &dyn Module, _: &Core, _: Now, _: &[Json]) -> Answer {
-    Ok(Json::Object(Map::new()))
-}
-
-fn no_database(m: &dyn Module, _: &Core, _: Now, _: &[Json]) -> Answer {
-    let mode = module(m)?.settings.db_mode;
-    Err(RpcError::new(500, format!("Command is not supported in db_mode={mode}")))
+fn db_expired_contacts(m: &dyn Module, _: &Core, now: Now, params: &[Json]) -> Answer {
+    number(m, now, params, |rows, table, now| rows.count(table, now).map(|(_, ended)| ended))
 }

@@ -25,25 +25,26 @@ pub struct Settings {
     pub preload: Option<String>,
     /// XAVP kept with a contact by `save` and set again by `lookup`.
     pub xavp_contact: Option<String>,
-    /// 0: contacts are kept in memory only. Other modes need a database and are refused for now.
+    /// Where contacts are kept: 0 (default) in memory only; 1 in memory and, before a REGISTER is answered, in the database; 2 in memory, written
+    /// to the database every `timer_interval` and at the end; 3 in the database only.
     pub db_mode: i64,
     /// Database of the location tables, for `db_mode` other than 0.
     pub db_url: String,
     /// Whether contacts are read from the database at start.
     pub db_load: bool,
-    /// Whether an insert that finds its key taken becomes an update.
+    /// Has no meaning here: a row whose record id is taken is always overwritten.
     pub db_insert_update: bool,
-    /// Whether updates are written as inserts.
+    /// Has no meaning here: rows are overwritten or added as needed.
     pub db_update_as_insert: bool,
-    /// Whether an update that found no row becomes an insert.
+    /// Has no meaning here: rows are overwritten or added as needed.
     pub db_check_update: bool,
-    /// Whether rows are found by record id (1) or by user, contact and Call-ID (0).
+    /// Has no meaning here: rows are always found by record id.
     pub db_ops_ruid: i64,
     /// Dialect of the query that fetches contacts for keepalives in `db_mode` 3.
     pub db_raw_fetch_type: i64,
-    /// Whether columns without value are written as NULL.
+    /// Has no meaning here: columns without value are always written as NULL.
     pub db_insert_null: bool,
-    /// Whether ended rows are deleted from the database by the timer.
+    /// Has no meaning here: ended rows are always deleted, once per `timer_interval`.
     pub db_timer_clean: bool,
     /// Whether contacts over TCP, TLS and WSS are deleted from the database at start.
     pub db_clean_tcp: bool,
@@ -57,7 +58,7 @@ pub struct Settings {
     pub handle_lost_tcp: bool,
     /// Whether the connection of an ended contact is closed.
     pub close_expired_tcp: bool,
-    /// Type of time columns: 0 DATETIME, 1 BIGINT.
+    /// Has no meaning here: whether time columns are DATETIME or BIGINT is seen.
     pub expires_type: i64,
     /// Whether rows with a socket that is not ours are left out when contacts are loaded.
     pub skip_remote_socket: bool,
@@ -205,9 +206,9 @@ impl Default for Settings {
 impl Settings {
     /// What the tables are to follow; says what cannot be done.
     pub fn rules(&self, setup: &Setup<'_>) -> Result<Rules, SetupError> {
-        if self.db_mode != 0 {
+        if !(0..=3).contains(&self.db_mode) {
             return Err(SetupError(format!(
-                "db_mode {}: location tables in a database are not supported yet; use 0 (in memory, lost at restart)",
+                "db_mode {}: 0 in memory, 1 written through, 2 written back, 3 in the database only",
                 self.db_mode
             )));
         }

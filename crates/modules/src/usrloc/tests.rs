@@ -289,7 +289,9 @@ fn module(params: &[(&str, ParamValue)]) -> Result<Usrloc, script::SetupError> {
 #[test]
 fn parameters() {
     let int = |name, n| module(&[(name, ParamValue::Int(n))]);
-    assert!(int("db_mode", 1).is_err_and(|e| e.0.contains("db_mode 1")));
+    assert!(int("db_mode", 4).is_err_and(|e| e.0.contains("db_mode 4")));
+    let url = module(&[("db_mode", ParamValue::Int(1)), ("db_url", ParamValue::Str("nonsense".into()))]);
+    assert!(url.is_err_and(|e| e.0.contains("db_url")));
     assert!(int("matching_mode", 4).is_err());
     assert!(int("no_such", 4).is_err());
     assert_eq!(int("matching_mode", 2).expect("valid").domains().rules().matching, Matching::ContactPath);
@@ -304,11 +306,11 @@ fn tables_are_made_on_first_use_within_a_bound() {
     let domains = Domains::new(Rules::default());
     let stats = Statistics::default();
     assert!(domains.find(b"location").is_none());
-    let location = domains.open(b"location", &stats).expect("made");
-    assert!(Arc::ptr_eq(&location, &domains.open(b"location", &stats).expect("found")));
-    assert!(domains.open(b"", &stats).is_none());
+    let location = domains.open(b"location", &stats, Now::default()).expect("made");
+    assert!(Arc::ptr_eq(&location, &domains.open(b"location", &stats, Now::default()).expect("found")));
+    assert!(domains.open(b"", &stats, Now::default()).is_none());
     for i in 0..2 * Domains::LIMIT {
-        domains.open(i.to_string().as_bytes(), &stats);
+        domains.open(i.to_string().as_bytes(), &stats, Now::default());
     }
     assert_eq!(domains.all().len(), Domains::LIMIT + 1);
     assert!(domains.find(b"7").is_some());
@@ -391,7 +393,7 @@ fn rpc() {
 fn the_tick_visits_every_shard_within_the_interval() {
     let bench = Bench::new(vec![Arc::new(module(&[("timer_interval", ParamValue::Int(4))]).expect("valid"))]);
     let usrloc = bench.core.registry.module::<Usrloc>().expect("loaded");
-    let domain = usrloc.domains().open(b"location", &bench.core.statistics).expect("made");
+    let domain = usrloc.domains().open(b"location", &bench.core.statistics, Now::default()).expect("made");
     let now = unix(bench.now);
     for i in 0..3000 {
         save(&domain, &format!("u{i}"), &info("a", now));

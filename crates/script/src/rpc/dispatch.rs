@@ -1,5 +1,7 @@
 //! JSON-RPC 2.0 documents to the commands of the loaded modules and back, whatever brought them here.
 
+use std::cell::Cell;
+
 use serde_json::{Value as Json, json};
 use transaction::Now;
 
@@ -11,6 +13,27 @@ pub const NO_METHOD: &str = "Method Not Found";
 
 /// Documents in one batch; the rest of a longer one is not answered.
 const BATCH_MAX: usize = 1000;
+
+thread_local! {
+    static BY_SCRIPT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f`, which calls commands for a script, on the script's own thread.
+pub fn by_script<R>(f: impl FnOnce() -> R) -> R {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            BY_SCRIPT.set(self.0);
+        }
+    }
+    let _before = Before(BY_SCRIPT.replace(true));
+    f()
+}
+
+/// Whether a script called this command: its thread may be a worker's, and a command that waits for workers would wait for itself.
+pub fn is_by_script() -> bool {
+    BY_SCRIPT.get()
+}
 
 /// Answers one JSON-RPC 2.0 document, a batch too; `None` for a notification.
 pub fn answer(core: &Core, now: Now, text: &str) -> Option<Json> {

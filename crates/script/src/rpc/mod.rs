@@ -8,7 +8,7 @@ use transaction::Now;
 
 use crate::{Core, Module};
 
-pub use dispatch::{NO_METHOD, answer, answer_value, call};
+pub use dispatch::{NO_METHOD, answer, answer_value, by_script, call, is_by_script};
 
 /// A command of `rpc_commands.tsv`.
 #[derive(Clone, Copy)]

@@ -118,6 +118,15 @@ impl Doors {
         Ok(())
     }
 
+    /// Where Kamailio's tools and programs find the server, for the start-up lines.
+    pub fn listed(&self) -> Vec<String> {
+        let binrpc = self.binrpc.iter().map(|d| format!("kamcmd -s {}", d.address()));
+        let fifo = self.fifo.iter().map(|f| format!("kamctl at {}", f.file().display()));
+        let datagram = self.datagram.iter().filter_map(|d| d.file());
+        let datagram = datagram.map(|path| format!("JSON-RPC datagrams at {}", path.display()));
+        binrpc.chain(fifo).chain(datagram).collect()
+    }
+
     /// The admin address.
     pub fn admin(&self) -> Option<std::net::SocketAddr> {
         self.admin.as_ref().map(|a| a.address())

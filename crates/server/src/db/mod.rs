@@ -13,6 +13,8 @@ use store::{Database, without_password};
 
 use crate::cli::{DatabaseArgs, DbCommand};
 
+pub use show::printable;
+
 /// Runs a command; an error is what to say.
 pub fn run(command: &DbCommand) -> Result<(), String> {
     match command {

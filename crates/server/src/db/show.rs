@@ -62,7 +62,7 @@ fn rows(db: &dyn Database, table: &str, limit: usize, secrets: bool) -> Result<(
     Ok(())
 }
 
-/// A value for people; control characters are shown, not obeyed.
+/// A value for people.
 fn text(value: &Value) -> String {
     let text = match value {
         Value::Null => "NULL".into(),
@@ -71,18 +71,24 @@ fn text(value: &Value) -> String {
         Value::Time(n) => store::local_time(*n),
         Value::Text(t) => String::from_utf8_lossy(t).into_owned(),
     };
-    let safe: String = text
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect();
+    let safe = printable(&text);
     match safe.char_indices().nth(WIDEST) {
         Some((end, _)) => format!("{}...", safe.get(..end).unwrap_or_default()),
         None => safe,
     }
 }
 
+/// Text with its control characters shown, not obeyed.
+pub fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    safe
+}
+
 /// Prints rows with their columns below each other.
-pub fn aligned(rows: &[Vec<String>]) {
+fn aligned(rows: &[Vec<String>]) {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
         for (i, cell) in row.iter().enumerate() {

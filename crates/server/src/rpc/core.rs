@@ -288,7 +288,7 @@ pub(super) const ROWS: &[RpcCommand] = &[
         doc: "Ends the server as the signal does. Parameter: number of the signal, 15 (the default), 2 or 9.",
         call: |_, _, _, params| {
             use nix::sys::signal::{Signal, kill};
-            let signal = match params.first().map(|p| integer(p)) {
+            let signal = match params.first().map(integer) {
                 None | Some(Some(15)) => Signal::SIGTERM,
                 Some(Some(2)) => Signal::SIGINT,
                 Some(Some(9)) => Signal::SIGKILL,

@@ -6,7 +6,12 @@ use serde_json::{Value as Json, json};
 use super::running;
 
 fn reload(module: &dyn Module) -> Result<Json, RpcError> {
-    let done = running(module)?.reloader.reload().map_err(|reason| RpcError::new(500, reason))?;
+    let reloader = &running(module)?.reloader;
+    if script::rpc::is_by_script() {
+        let (old, new) = reloader.begin().map_err(|reason| RpcError::new(500, reason))?;
+        return Ok(json!({ "old": old, "new": new }));
+    }
+    let done = reloader.reload().map_err(|reason| RpcError::new(500, reason))?;
     Ok(json!({ "old": done.old, "new": done.new, "callbacks": done.callbacks }))
 }
 
@@ -24,7 +29,8 @@ pub(super) const ROWS: &[RpcCommand] = &[
     RpcCommand {
         name: "app_python.reload",
         doc: "Loads the script anew: imported in every interpreter and made ready by every worker before any of them switches; when that \
-              fails, all keep the old one and the answer is the traceback. Numbers of the loadings.",
+              fails, all keep the old one and the answer is the traceback. Numbers of the loadings. Called by a script it is \
+              begun, and the answer does not wait for it.",
         call: |m, _, _, _| reload(m),
     },
     RpcCommand { name: "app_python3s.reload", doc: "As app_python.reload.", call: |m, _, _, _| reload(m) },

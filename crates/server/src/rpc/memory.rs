@@ -3,7 +3,8 @@
 //! Kamailio divides memory into pools; here the system gives and takes it. So the "shared" numbers are those of the process, from
 //! `/proc`, and every "private" number is 0.
 
-use script::{Core, Module, RpcCommand, RpcError};
+use script::statistics::Kind;
+use script::{Core, Module, RpcCommand, RpcError, Statistics};
 use serde_json::{Value as Json, json};
 
 use super::{integer, threads};
@@ -17,6 +18,25 @@ fn resident() -> (u64, u64) {
     };
     let kilobytes = |name: &str| field(name).unwrap_or(0).saturating_mul(1024);
     (kilobytes("VmRSS:"), kilobytes("VmHWM:"))
+}
+
+/// Kamailio's statistics of its shared pool, group `shmem`: the process's memory.
+pub fn register(statistics: &Statistics) {
+    type Number = fn() -> u64;
+    let rows: [(&str, &str, Number); 6] = [
+        ("total_size", "Bytes of the process in memory: there is no pool that could hold more.", || {
+            resident().0
+        }),
+        ("used_size", "Bytes of the process in memory.", || resident().0),
+        ("real_used_size", "Bytes of the process in memory.", || resident().0),
+        ("max_used_size", "Bytes of the process in memory, at most so far.", || resident().1),
+        ("free_size", "0: there is no pool to be free of.", || 0),
+        ("fragments", "0: there is no pool.", || 0),
+    ];
+    for (name, doc, number) in rows {
+        let number = Box::new(move || i64::try_from(number()).unwrap_or(i64::MAX));
+        statistics.computed("shmem", name, doc, Kind::Level, number);
+    }
 }
 
 fn totals() -> Json {

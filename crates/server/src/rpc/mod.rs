@@ -7,6 +7,8 @@ mod names;
 mod stats;
 mod tm;
 
+pub use memory::register as register_memory;
+
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use script::{Module, RpcCommand, RpcError, ScriptEngine};

@@ -5,6 +5,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use message::{HeaderName, Message, Transport};
 use script::engine::NoScript;
@@ -18,6 +20,10 @@ use transaction::{Now, SocketId, View};
 use super::{integer, running};
 use crate::worker::{Out, Shared};
 
+/// Longest wait for a final reply.
+const WAIT: Duration = Duration::from_secs(60);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(10);
 /// Transactions that `tm.list` tells of.
 const LISTED_MAX: usize = 10_000;
 
@@ -151,7 +157,8 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     Some(digits.chunks_exact(2).map(|d| d.iter().fold(0, |n, x| n << 4 | *x as u8)).collect())
 }
 
-fn start(module: &dyn Module, now: Now, params: &[Json], hex: bool) -> Answer {
+/// Sends a request; with `wait` the answer is its final reply.
+fn start(module: &dyn Module, now: Now, params: &[Json], hex: bool, wait: bool) -> Answer {
     if params.len() < 5 {
         return Err(RpcError::new(400, format!("too few parameters ({}/5)", params.len())));
     }
@@ -187,6 +194,26 @@ fn start(module: &dyn Module, now: Now, params: &[Json], hex: bool) -> Answer {
     if !body.is_empty() && !has(b"content-type:") {
         return Err(RpcError::new(400, "Content-Type missing"));
     }
+    if wait && method == "INVITE" {
+        return Err(RpcError::new(
+            400,
+            "An INVITE is not waited for: its 2xx must be acknowledged by who speaks",
+        ));
+    }
+    // By these the request is found again.
+    let call_id = value(&rows, b"call-id:").unwrap_or_else(|| {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let n = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let made = format!("rpc-{:x}-{:x}-{n}", now.unix_micros, std::process::id());
+        rows.extend_from_slice(format!("Call-ID: {made}\r\n").as_bytes());
+        made
+    });
+    let cseq = value(&rows, b"cseq:").unwrap_or_else(|| {
+        rows.extend_from_slice(format!("CSeq: 10 {method}\r\n").as_bytes());
+        "10".into()
+    });
+    let cseq = cseq.split_whitespace().next().and_then(|n| n.parse().ok());
+    let cseq: u32 = cseq.ok_or_else(|| RpcError::new(400, "CSeq is no number"))?;
     let request = UacRequest {
         method: method.as_bytes(),
         ruri: ruri.as_bytes(),
@@ -197,12 +224,40 @@ fn start(module: &dyn Module, now: Now, params: &[Json], hex: bool) -> Answer {
     };
     let shared = &running(module)?.shared;
     match with(shared, now, |ctx| ctx.transactions.uac_send(ctx, &request))? {
+        1 if wait => final_reply(shared, call_id.as_bytes(), cseq),
         1 => Ok(Json::Null),
         _ => Err(RpcError::new(400, "The request could not be sent: see its URI and headers")),
     }
 }
 
-/// A command waits for no reply of a peer: there is nothing that it could be woken by.
+/// The value of a header row.
+fn value(rows: &[u8], name: &[u8]) -> Option<String> {
+    let row = rows
+        .split(|b| *b == b'\n')
+        .find(|l| l.get(..name.len()).is_some_and(|h| h.eq_ignore_ascii_case(name)))?;
+    Some(String::from_utf8_lossy(row.get(name.len()..)?).trim().to_owned())
+}
+
+/// Waits for the final reply. `fr_timer` ends it; the bound is for a transaction whose timers were set longer.
+fn final_reply(shared: &Shared, call_id: &[u8], cseq: u32) -> Answer {
+    let until = Instant::now() + WAIT;
+    while Instant::now() < until {
+        match shared.proxy.local_status(call_id, cseq) {
+            // One that was answered is kept a while; one that was not is gone at once.
+            None => return Ok(json!({"code": 408, "text": "Request Timeout"})),
+            Some((408, reason)) if reason.is_empty() => {
+                return Ok(json!({"code": 408, "text": "Request Timeout"}));
+            }
+            Some((code, reason)) if code >= 200 => {
+                return Ok(json!({"code": code, "text": String::from_utf8_lossy(&reason)}));
+            }
+            Some(_) => std::thread::sleep(LOOK),
+        }
+    }
+    Err(RpcError::new(500, "No final reply"))
+}
+
+/// An answer cannot come later, on its own.
 fn no_waiting() -> RpcError {
     RpcError::new(600, "Reply wait/async mode not supported by this rpc transport")
 }
@@ -211,7 +266,7 @@ macro_rules! waits {
     ($name:literal) => {
         RpcCommand {
             name: $name,
-            doc: "Sends a request and waits for its reply. Not done here: always an error; use tm.t_uac_start.",
+            doc: "Sends a request; its reply is to come by itself, later. No way in can do that: always an error; use tm.t_uac_wait_block.",
             call: |_, _, _, _| Err(no_waiting()),
         }
     };
@@ -258,37 +313,60 @@ pub(super) const ROWS: &[RpcCommand] = &[
         name: "tm.t_uac_start",
         doc: "Sends a request and does not wait for its reply. Parameters: method, Request-URI, next hop, socket (`.` for none), header rows with \
               From and To, body (optional).",
-        call: |m, _, now, params| start(m, now, params, false),
+        call: |m, _, now, params| start(m, now, params, false, false),
     },
     RpcCommand {
         name: "tm.t_uac_start_noack",
         doc: "As tm.t_uac_start.",
-        call: |m, _, now, params| start(m, now, params, false),
+        call: |m, _, now, params| start(m, now, params, false, false),
     },
     RpcCommand {
         name: "tm.t_uac_start_hex",
         doc: "As tm.t_uac_start, header rows and body in hexadecimal digits.",
-        call: |m, _, now, params| start(m, now, params, true),
+        call: |m, _, now, params| start(m, now, params, true, false),
     },
     RpcCommand {
         name: "tm.t_uac_start_noack_hex",
         doc: "As tm.t_uac_start_hex.",
-        call: |m, _, now, params| start(m, now, params, true),
+        call: |m, _, now, params| start(m, now, params, true, false),
     },
     waits!("tm.t_uac_wait"),
     waits!("tm.t_uac_wait_hex"),
     waits!("tm.t_uac_wait_noack"),
     waits!("tm.t_uac_wait_noack_hex"),
-    waits!("tm.t_uac_wait_block"),
-    waits!("tm.t_uac_wait_block_hex"),
-    waits!("tm.t_uac_wait_block_noack"),
-    waits!("tm.t_uac_wait_block_noack_hex"),
+    RpcCommand {
+        name: "tm.t_uac_wait_block",
+        doc: "Sends a request and waits for its final reply: code and text. Parameters as of tm.t_uac_start. Not for INVITE. Over datagrams others wait \
+              meanwhile.",
+        call: |m, _, now, params| start(m, now, params, false, true),
+    },
+    RpcCommand {
+        name: "tm.t_uac_wait_block_hex",
+        doc: "As tm.t_uac_wait_block, header rows and body in hexadecimal digits.",
+        call: |m, _, now, params| start(m, now, params, true, true),
+    },
+    RpcCommand {
+        name: "tm.t_uac_wait_block_noack",
+        doc: "As tm.t_uac_wait_block.",
+        call: |m, _, now, params| start(m, now, params, false, true),
+    },
+    RpcCommand {
+        name: "tm.t_uac_wait_block_noack_hex",
+        doc: "As tm.t_uac_wait_block, header rows and body in hexadecimal digits.",
+        call: |m, _, now, params| start(m, now, params, true, true),
+    },
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn header_rows() {
+        let rows = b"From: <sip:a@b>\r\nCALL-ID:  x@y \r\n";
+        assert_eq!(value(rows, b"call-id:").as_deref(), Some("x@y"));
+        assert_eq!(value(rows, b"cseq:"), None);
+    }
     #[test]
     fn hexadecimal_text() {
         assert_eq!(from_hex("46726f6D"), Some(b"From".to_vec()));

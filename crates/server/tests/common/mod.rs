@@ -176,10 +176,12 @@ impl Server {
                 Err(e) => panic!("not started: {e}\n{banner}"),
             }
         }
-        let address = banner
+        // What was logged before may name other addresses.
+        let listening = banner.lines().find(|l| l.trim_start().starts_with("listening ")).unwrap_or_default();
+        let address = listening
             .split("udp:")
             .nth(1)
-            .and_then(|rest| rest.split([',', '\n']).next())
+            .and_then(|rest| rest.split(',').next())
             .and_then(|a| a.trim().parse().ok())
             .unwrap_or_else(|| panic!("no address in\n{banner}"));
         Server { child, address, banner, control, folder, reading, lines }
@@ -315,6 +317,17 @@ impl Phone {
         let n = self.socket.recv(&mut b).expect("a reply");
         b.truncate(n);
         b
+    }
+    /// The next datagram, if one comes within this time.
+    pub fn receive_within(&self, time: Duration) -> Option<Vec<u8>> {
+        self.socket.set_read_timeout(Some(time)).expect("timeout");
+        let mut b = vec![0u8; 65_536];
+        let n = self.socket.recv(&mut b).ok();
+        self.socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        n.map(|n| {
+            b.truncate(n);
+            b
+        })
     }
     /// Status code and Call-ID of the next reply.
     pub fn reply(&self) -> (u16, String) {

@@ -77,3 +77,9 @@ pub fn server(kind: &str, name: &str) -> Option<String> {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     Some(format!("{server}/{name}"))
 }
+
+/// Held by tests of one file that stop servers, and by those that would notice.
+pub fn turn() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock().unwrap_or_else(|e| e.into_inner())
+}

@@ -1,5 +1,6 @@
 //! Registrar by RFC 3261 §10.3, and as Kamailio answers: an office whose phones register, and what they get.
 
+mod database;
 mod lookup;
 mod save;
 

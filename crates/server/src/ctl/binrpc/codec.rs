@@ -281,7 +281,8 @@ fn is_structure_of_one(item: &Json) -> bool {
 
 fn value(out: &mut Vec<u8>, json: &Json, depth: usize) {
     match json {
-        Json::Null => record(out, STR, &[]),
+        // As Kamailio's commands say that they have nothing.
+        Json::Null => text(out, STR, "<null string>"),
         Json::Bool(b) => int(out, i64::from(*b)),
         Json::Number(n) => match (n.as_i64(), n.as_f64()) {
             (Some(i), _) => int(out, i),
@@ -361,6 +362,21 @@ mod tests {
             fault(&COOKIE, 500, "command nope not found"),
             hex("a1331c12345678 2001f4 9117636f6d6d616e64206e6f7065206e6f7420666f756e6400")
         );
+    }
+
+    /// What its `jsonrpcs` and its `ctl` answered to the same command: the one becomes the other.
+    #[test]
+    fn json_becomes_the_packets_kamailio_sent() {
+        let rows = include_str!("observed.tsv").lines().filter(|l| !l.starts_with('#'));
+        for row in rows {
+            let fields: Vec<&str> = row.split('\t').collect();
+            let answer: Json = serde_json::from_str(fields[1]).unwrap();
+            let packet = match answer.get("error") {
+                None => reply(&COOKIE, &answer["result"]),
+                Some(e) => fault(&COOKIE, e["code"].as_i64().unwrap(), e["message"].as_str().unwrap()),
+            };
+            assert_eq!(packet, hex(fields[2]), "{}", fields[0]);
+        }
     }
 
     #[test]

@@ -62,6 +62,17 @@ impl Door {
         Ok(Door { address: address.clone(), socket })
     }
 
+    /// As `kamcmd -s` takes it.
+    pub fn address(&self) -> String {
+        let (name, port) = (&self.address.name, self.address.port);
+        match self.address.kind {
+            Kind::UnixStream => format!("unix:{name}"),
+            Kind::UnixDatagram => format!("unixd:{name}"),
+            Kind::Tcp => format!("tcp:{name}:{port}"),
+            Kind::Udp => format!("udp:{name}:{port}"),
+        }
+    }
+
     /// The file to remove at the end.
     pub fn file(&self) -> Option<&Path> {
         matches!(self.address.kind, Kind::UnixStream | Kind::UnixDatagram)
