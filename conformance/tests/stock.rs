@@ -67,3 +67,24 @@ fn on_mariadb() {
 fn on_postgres() {
     on(Engine::Postgres);
 }
+
+fn hostile_text_on(engine: Engine) {
+    let database =
+        Database::new(engine).unwrap_or_else(|| panic!("{engine:?}: no server; run by `make test`"));
+    scenarios::HOSTILE.play(&Deployment::new(Kind::Trunkline, database));
+}
+
+#[test]
+fn hostile_text_on_sqlite() {
+    hostile_text_on(Engine::Sqlite);
+}
+
+#[test]
+fn hostile_text_on_mariadb() {
+    hostile_text_on(Engine::Mariadb);
+}
+
+#[test]
+fn hostile_text_on_postgres() {
+    hostile_text_on(Engine::Postgres);
+}

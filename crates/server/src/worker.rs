@@ -24,7 +24,7 @@ use script::outbox::Batch;
 use script::{
     Carrier, Core, Home, Inbound, Outbox, ScriptEngine, ScriptWorker, Services, Statistic, WorkerState,
 };
-use transaction::{Now, SocketId, Timestamp};
+use transaction::{Hop, Now, SocketId, Timestamp};
 use transport::udp::{Receiver, Sender, Socket};
 
 use crate::busy::{BusyCounters, Relief};
@@ -588,11 +588,9 @@ impl Out {
         if batch.items.is_empty() {
             return;
         }
-        let datagrams = batch
-            .items
-            .iter()
+        let datagrams = provisional_first(batch)
             .filter(|(hop, _)| hop.transport == Transport::Udp)
-            .map(|(hop, datagram)| (hop.socket, hop.remote, batch.bytes(datagram)));
+            .map(|(hop, bytes)| (hop.socket, hop.remote, bytes));
         let counts = self.sender.send(&shared.sockets, datagrams, |to, error| {
             let now = clock::now().mono.as_millis() / 1000 + 1;
             // One line a second is enough to know; the counter has the number.
@@ -606,6 +604,16 @@ impl Out {
             shared.counters.not_sent.add(lost);
         }
     }
+}
+
+/// What is to be sent, 1xx before the rest. The sender puts together what goes to one peer, and so an INVITE could leave before the 100 that
+/// was printed before it: another worker would then be quicker with the callee's 180.
+fn provisional_first(batch: &Batch) -> impl Iterator<Item = (&Hop, &[u8])> {
+    let all = || batch.items.iter().map(|(hop, datagram)| (hop, batch.bytes(datagram)));
+    let provisional = |bytes: &[u8]| bytes.starts_with(b"SIP/2.0 1");
+    all()
+        .filter(move |(_, bytes)| provisional(bytes))
+        .chain(all().filter(move |(_, bytes)| !provisional(bytes)))
 }
 
 thread_local! {
@@ -647,6 +655,23 @@ fn call_id(datagram: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_100_leaves_before_requests_of_its_batch() {
+        let hop = Hop {
+            transport: Transport::Udp,
+            remote: "127.0.0.1:1".parse().expect("address"),
+            socket: SocketId(0),
+        };
+        let outbox = Outbox::default();
+        for text in ["BYE a", "SIP/2.0 100 trying", "INVITE b", "SIP/2.0 200 OK"] {
+            outbox.print(hop, |out| out.extend_from_slice(text.as_bytes()));
+        }
+        let mut batch = Batch::default();
+        outbox.take(&mut batch);
+        let order: Vec<&[u8]> = provisional_first(&batch).map(|(_, bytes)| bytes).collect();
+        assert_eq!(order, [&b"SIP/2.0 100 trying"[..], b"BYE a", b"INVITE b", b"SIP/2.0 200 OK"]);
+    }
 
     #[test]
     fn the_call_id_of_a_message_that_broke_us() {
