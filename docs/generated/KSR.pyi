@@ -883,7 +883,9 @@ class _dialog:
 
     @staticmethod
     def dlg_bridge(from_: str, to: str, op: str, /) -> int:
-        r"""Joins two addresses into a call. It needs replies to requests of our own, which this module does not hear yet. Returns -1."""
+        r"""Calls `from`, and refers it to `to` when it answers. `op` is a proxy to send to, empty none.
+
+        The call comes from `bridge_controller`, with media on hold. Returns 1 when the INVITE was sent, else -1."""
         ...
 
     @staticmethod

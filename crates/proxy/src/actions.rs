@@ -219,6 +219,8 @@ impl Proxy {
                 s.target = ctx.target.clone();
                 s.edits = ctx.edits.clone();
                 s.record_route = ctx.record_route.clone();
+                s.watch = ctx.watch;
+                s.kept = ctx.kept.clone();
             }
         });
         let mut decision = std::mem::take(&mut ctx.decision);

@@ -286,6 +286,8 @@ impl Transactions for Proxy {
             s.target = inner.target.clone();
             s.edits = inner.edits.clone();
             s.record_route = inner.record_route.clone();
+            s.watch = inner.watch;
+            s.kept = inner.kept.clone();
         });
         let mut decision = std::mem::take(&mut inner.decision);
         decision.armed = armed(&inner);

@@ -284,6 +284,65 @@ fn variables_and_profiles_live_with_the_dialog() {
     assert!(b.rpc("dlg.profile_get_size", &[json!("nope")]).is_err());
 }
 
+#[test]
+fn a_call_is_tracked_from_a_route_that_was_suspended() {
+    let suspended = Rc::new(RefCell::new(None));
+    let known = suspended.clone();
+    let b = bench_with(&[], move |ctx| {
+        match ctx.message.method() {
+            message::Method::Invite => {
+                ctx.transactions.suspend(ctx);
+                *known.borrow_mut() = ctx.transaction;
+            }
+            _ => {
+                let id = known.borrow().unwrap();
+                ctx.transactions.resume(ctx, id.index, id.label, b"go on");
+            }
+        }
+        RunOutcome::Returned(1)
+    });
+    b.route("go on", |ctx| {
+        assert_eq!(ksr(ctx, "dialog", "dlg_manage", &[]), 1);
+        ctx.target.uri = b"sip:bob@10.0.0.3".to_vec();
+        relay(ctx)
+    });
+    b.send(ALICE, &request("INVITE", "sip:someone@10.0.0.9", "s1", ""));
+    let out = b.send(ALICE, &request("OPTIONS", "sip:x@10.0.0.9", "s2", ""));
+    let sent = out.iter().find(|(to, _)| to == BOB).unwrap().1.clone();
+    b.send(BOB, &reply(&sent, "180 Ringing", "tb"));
+    assert_eq!(b.stat("early_dialogs"), 1);
+    b.send(BOB, &reply(&sent, "200 OK", "tb"));
+    assert_eq!((b.stat("early_dialogs"), b.stat("active_dialogs")), (0, 1));
+}
+
+#[test]
+fn a_bridge_calls_one_phone_and_refers_it_to_another() {
+    let mut b = bench_with(&[], relay);
+    b.rpc("dlg.bridge_dlg", &[json!("sip:bob@10.0.0.3"), json!("sip:carol@10.0.0.4")]).unwrap();
+    let out = b.tick();
+    assert_eq!(lines(&out), ["10.0.0.3:5060 INVITE sip:bob@10.0.0.3 SIP/2.0"]);
+    assert!(out[0].1.contains("\nc=IN IP4 0.0.0.0\n"), "{}", out[0].1);
+    let ok = reply(&out[0].1, "200 OK", "tb")
+        .replace("Content-Length: 0", "Contact: <sip:bob@10.0.0.3:5062>\nContent-Length: 0");
+    let out = b.send(BOB, &ok);
+    assert_eq!(
+        lines(&out),
+        [
+            "10.0.0.3:5062 ACK sip:bob@10.0.0.3:5062 SIP/2.0",
+            "10.0.0.3:5062 REFER sip:bob@10.0.0.3:5062 SIP/2.0"
+        ]
+    );
+    assert!(
+        out[0].1.contains(";tag=tb\n") && out[1].1.contains("\nRefer-To: <sip:carol@10.0.0.4>\n"),
+        "{out:?}"
+    );
+    let again = lines(&b.send(BOB, &ok));
+    assert_eq!(again, ["10.0.0.3:5062 ACK sip:bob@10.0.0.3:5062 SIP/2.0"], "the ACK was lost");
+    let out = b.send("10.0.0.3:5062", &reply(&out[1].1, "202 Accepted", "tb"));
+    assert_eq!(lines(&out), ["10.0.0.3:5062 BYE sip:bob@10.0.0.3:5062 SIP/2.0"]);
+    assert!(b.rpc("dlg.bridge_dlg", &[json!("nonsense"), json!("sip:a@b")]).is_err());
+}
+
 const TABLE: [&str; 23] = [
     "hash_entry",
     "hash_id",

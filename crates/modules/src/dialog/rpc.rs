@@ -73,8 +73,9 @@ pub(super) const COMMANDS: &[RpcCommand] = &[
     },
     RpcCommand {
         name: "dlg.bridge_dlg",
-        doc: "Would join two addresses into a call, which is not available yet. Always an error.",
-        call: |_, _, _, _| Err(RpcError::new(500, "Not available yet")),
+        doc: "Calls an address and refers it to another when it answers, within a second. Parameters: from, to, and optionally a proxy \
+              (`.` none) and SDP for the INVITE (`.` the usual one, on hold; `_` none).",
+        call: bridge,
     },
     RpcCommand {
         name: "dlg.stats_active",
@@ -288,10 +289,30 @@ fn by_tags(m: &DialogModule, params: &[Json]) -> Result<Option<Arc<Dialog>>, Rpc
 }
 
 fn later(m: &DialogModule, dialog: Arc<Dialog>, rows: Vec<u8>) -> Answer {
-    match m.end_later(Job { dialog, rows }) {
+    do_later(m, Job::End { dialog, rows })
+}
+
+fn do_later(m: &DialogModule, job: Job) -> Answer {
+    match m.do_later(job) {
         true => Ok(Json::Null),
-        false => Err(RpcError::new(500, "Too many dialogs wait for their BYE")),
+        false => Err(RpcError::new(500, "Too much waits to be done")),
     }
+}
+
+fn bridge(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
+    let m = module(m)?;
+    let complaint = "Too few parameters (required from, to)";
+    let (from, to) = (wanted(params, 0, complaint)?, wanted(params, 1, complaint)?);
+    if message::Uri::parse(from.as_bytes()).is_err() || message::Uri::parse(to.as_bytes()).is_err() {
+        return Err(RpcError::new(400, "Not two SIP addresses"));
+    }
+    let proxy = text(params, 2).unwrap_or_default();
+    let body = match text(params, 3).as_deref() {
+        None | Some(".") => None,
+        Some("" | "_") => Some(String::new()),
+        Some(sdp) => Some(sdp.to_owned()),
+    };
+    do_later(m, Job::Bridge { from, to, proxy, body })
 }
 
 fn terminate(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {

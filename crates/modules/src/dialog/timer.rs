@@ -5,6 +5,7 @@ use std::sync::Arc;
 use script::{DialogMoment, LocalEnd, RouteContext, Services};
 use transaction::Now;
 
+use super::bridge::Body;
 use super::dialog::{Dialog, Facts, KA_CALLEE, KA_CALLER, State, TIMEOUT_BYE};
 use super::requests::Side;
 use super::{DialogModule, seconds};
@@ -13,17 +14,19 @@ use super::{DialogModule, seconds};
 const MAX_JOBS: usize = 10_000;
 
 /// What an RPC command left to be done where requests can be sent.
-pub(super) struct Job {
-    pub(super) dialog: Arc<Dialog>,
-    pub(super) rows: Vec<u8>,
+pub(super) enum Job {
+    /// BYE to both sides, with these rows.
+    End { dialog: Arc<Dialog>, rows: Vec<u8> },
+    /// `dlg_bridge`: from, to, proxy, and SDP where it is not the usual one.
+    Bridge { from: String, to: String, proxy: String, body: Option<String> },
 }
 
 /// Seconds left to a dialog without ACK (`noack_timeout`), or whose keepalives are not answered.
 const GRACE: i64 = 10;
 
 impl DialogModule {
-    /// Leaves a BYE to be sent; false when too many wait.
-    pub(super) fn end_later(&self, job: Job) -> bool {
+    /// Leaves something to be done; false when too much waits.
+    pub(super) fn do_later(&self, job: Job) -> bool {
         let mut jobs = self.jobs.lock().unwrap_or_else(|e| e.into_inner());
         let room = jobs.len() < MAX_JOBS;
         if room {
@@ -35,8 +38,15 @@ impl DialogModule {
     pub(super) fn run_due(&self, services: &Services<'_>, now: Now) {
         let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(|e| e.into_inner()));
         for job in jobs {
-            if let Some(mut ctx) = RouteContext::stand_in(services, now) {
-                self.bye(&mut ctx, &job.dialog, Side::Both, &job.rows);
+            let Some(mut ctx) = RouteContext::stand_in(services, now) else { return };
+            match job {
+                Job::End { dialog, rows } => {
+                    self.bye(&mut ctx, &dialog, Side::Both, &rows);
+                }
+                Job::Bridge { from, to, proxy, body } => {
+                    let body = body.as_deref().map_or(Body::Hold, |sdp| Body::Given(sdp.as_bytes()));
+                    self.bridge(&mut ctx, from.as_bytes(), to.as_bytes(), proxy.as_bytes(), &body);
+                }
             }
         }
         for dialog in self.table.due(seconds(now)) {
