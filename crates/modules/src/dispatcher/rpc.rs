@@ -100,7 +100,8 @@ fn or_null(value: &str) -> Json {
     if value.is_empty() { Json::Null } else { json!(value) }
 }
 
-fn destination(d: &Destination, full: bool, short: bool, latencies: bool) -> Json {
+fn destination(d: &Destination, mode: &str, latencies: bool, loads: bool) -> Json {
+    let (full, short) = (mode == "full", mode == "short");
     let mut row = Map::new();
     let mut put = |name: &str, value: Json| drop(row.insert(name.into(), value));
     put("URI", json!(d.uri));
@@ -136,21 +137,23 @@ fn destination(d: &Destination, full: bool, short: bool, latencies: bool) -> Jso
             }),
         );
     }
-    put("RUNTIME", json!({ "DLGLOAD": d.load() }));
+    if loads {
+        put("RUNTIME", json!({ "DLGLOAD": d.load() }));
+    }
     json!({ "DEST": row })
 }
 
 fn list(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
     let module = module(m)?;
     let mode = params.first().and_then(Json::as_str).unwrap_or_default();
-    let (full, short) = (mode == "full", mode == "short");
     let latencies = module.settings().ds_ping_latency_stats;
+    let loads = module.settings().ds_hash_size > 0;
     let sets = module.sets();
     if sets.all().next().is_none() {
         return Err(failed("No Destination Sets"));
     }
     let set = |set: &std::sync::Arc<super::Set>| {
-        let targets: Vec<Json> = set.list.iter().map(|d| destination(d, full, short, latencies)).collect();
+        let targets: Vec<Json> = set.list.iter().map(|d| destination(d, mode, latencies, loads)).collect();
         json!({ "SET": { "ID": set.id, "TARGETS": targets } })
     };
     let records: Vec<Json> = sets.all().map(set).collect();

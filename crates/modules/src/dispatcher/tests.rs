@@ -425,7 +425,7 @@ fn rpc(bench: &Bench, name: &str, params: &[Json]) -> Result<Json, String> {
 
 #[test]
 fn operators_see_and_change_what_kamailio_lets_them() {
-    let (mut bench, module, file) = make("rpc", LIST, &[]);
+    let (mut bench, module, file) = make("rpc", LIST, &[("ds_hash_size", ParamValue::Int(4))]);
     let list = rpc(&bench, "list", &[]).expect("answers");
     assert_eq!(list["NRSETS"], 5);
     let first = &list["RECORDS"][1]["SET"];

@@ -157,10 +157,16 @@ pub fn write(db: &dyn Database, settings: &Settings, table: &Table, now: u32) ->
     });
     let all: &[Condition<'_>] = &[];
     db.delete(&definition.dbtable, all)?;
+    let mut outcome = Ok(());
     for row in rows {
-        db.insert(&definition.dbtable, &columns, &row)?;
+        match db.insert(&definition.dbtable, &columns, &row) {
+            Ok(()) => {}
+            Err(gone @ Error::Unavailable(_)) => return Err(gone),
+            // A row that does not fit must not cost the others.
+            Err(why) => outcome = outcome.and(Err(why)),
+        }
     }
-    Ok(())
+    outcome
 }
 
 fn text(value: &Value) -> Option<Vec<u8>> {
