@@ -34,6 +34,7 @@ mod start;
 mod station;
 mod turnstile;
 mod user;
+mod versions;
 mod worker;
 
 use std::process::ExitCode;

@@ -23,7 +23,7 @@ use crate::start::Prepared;
 use crate::station::{Orphans, Station};
 use crate::turnstile::Turnstile;
 use crate::worker::{self, Counters, Ready, Shared, UdpWorker};
-use crate::{engine, log, say, settings};
+use crate::{engine, log, say, settings, versions};
 
 /// How long a worker may take to finish what it has read when the server ends.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -100,6 +100,7 @@ pub fn run(prepared: Prepared, args: &RunArgs) -> Result<(), String> {
         let name = module.name();
         module.start(&core, crate::clock::now()).map_err(|e| format!("module {name}: {e}"))?;
     }
+    versions::check(&config)?;
     // A module's first tick comes before the first message: usrloc opens the tables of `preload` in it.
     core.registry.modules().iter().for_each(|m| m.tick(&core, crate::clock::now()));
     // Known before the first message: a script may ask, and so may whoever waits at the control socket.

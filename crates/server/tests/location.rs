@@ -253,4 +253,13 @@ fn another_version_of_the_table_is_refused() {
     let said = text(&output.stderr);
     assert!(!output.status.success());
     assert!(said.contains("module usrloc: table location has version 8 and version 9 is needed"), "{said}");
+
+    let domain = [store::Condition::equal("table_name", store::Value::text("domain"))];
+    assert_eq!(db.update("version", &["table_version"], &[store::Value::Int(99)], &domain), Ok(1));
+    let other = format!(
+        "listen=udp:127.0.0.1:0\n{modules}loadmodule \"domain.so\"\nmodparam(\"domain\", \"db_url\", \"{url}\")\n"
+    );
+    let other = folder.write("other.cfg", &other);
+    let said = text(&common::run_to_end(&["run", "-f", &other.display().to_string()]).stderr);
+    assert!(said.contains("module domain: table domain has version 99 and version 2 is needed"), "{said}");
 }
