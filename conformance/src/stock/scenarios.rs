@@ -459,9 +459,13 @@ fn flood(stage: &mut Stage<'_>) {
         )
     };
     let flooder = stage.join_on("flooder", "127.0.0.33");
+    // One after the other, so that it is the same request that is the first too many; then all at once.
+    let mut banned = false;
     for n in 0..60 {
         stage.request("flooder", &options("flooder", flooder, n));
+        banned = banned || stage.peer("flooder").next(Duration::from_millis(500)).is_none();
     }
+    assert!(banned, "sixty requests were answered");
     stage.request("alice", &options("alice", alice, 1));
     stage.peer("alice").expect("200");
     let bystander = stage.join_on("bystander", "127.0.0.34");
