@@ -128,9 +128,7 @@ impl<'a> Stage<'a> {
         let password = format!("secret-{user}");
         let credentials = Credentials { user, password: &password };
         let value = credentials.answer(challenged.header(challenge), &method, &uri, 1);
-        let second = text.replace("{auth}", &format!("{answer}: {value}\n")).replace("{cseq}", "2");
-        let second = second.replace(";branch=z9hG4bK", ";branch=z9hG4bKauth");
-        self.request(from, &second);
+        self.request(from, &second(text, &format!("{answer}: {value}\n")));
         self.peer(from).expect(status)
     }
     fn register(&mut self, user: &'static str) -> SocketAddr {
@@ -228,6 +226,13 @@ fn invite(from: &str, address: SocketAddr, to: &str, contact: &str) -> String {
          From: <sip:{from}@{DOMAIN}>;tag=t-{from}\nTo: <sip:{to}@{DOMAIN}>\nCall-ID: call-{from}-{to}\nCSeq: {{cseq}} INVITE\nContact: {contact}\n\
          {{auth}}Content-Length: 0\n\n"
     )
+}
+
+/// The request as it is sent again after a challenge: another CSeq and branch, and the credentials.
+fn second(text: &str, credentials: &str) -> String {
+    text.replace("{auth}", credentials)
+        .replace("{cseq}", "2")
+        .replace(";branch=z9hG4bK", ";branch=z9hG4bKauth")
 }
 
 /// The ACK to a failure of this INVITE.
@@ -334,8 +339,7 @@ fn missed_call(stage: &mut Stage<'_>) {
     stage.reply("bob", &arrived.reply("486 Busy Here", "t-bob", ""));
     stage.peer("bob").expect("ACK");
     let busy = stage.peer("alice").expect("486");
-    let sent =
-        text.replace("{auth}", "").replace("{cseq}", "2").replace(";branch=z9hG4bK", ";branch=z9hG4bKauth");
+    let sent = second(&text, "");
     stage.peer("alice").send(&ack_of(&sent, &busy));
     stage.rows("missed_calls", 1);
 }
@@ -349,8 +353,7 @@ fn cancelled_call(stage: &mut Stage<'_>) {
     stage.onreply += 1;
     stage.reply("bob", &arrived.reply("180 Ringing", "t-bob", ""));
     stage.peer("alice").expect("180");
-    let sent =
-        text.replace("{auth}", "").replace("{cseq}", "2").replace(";branch=z9hG4bK", ";branch=z9hG4bKauth");
+    let sent = second(&text, "");
     let cancel: String = sent
         .lines()
         .filter(|l| !l.is_empty() && !l.starts_with("Contact:"))
@@ -374,8 +377,7 @@ fn not_registered(stage: &mut Stage<'_>) {
     let alice = stage.register("alice");
     let text = invite("alice", alice, "carol", &format!("<sip:alice@{alice}>"));
     let failure = stage.authenticated("alice", "alice", &text, "404");
-    let sent =
-        text.replace("{auth}", "").replace("{cseq}", "2").replace(";branch=z9hG4bK", ";branch=z9hG4bKauth");
+    let sent = second(&text, "");
     stage.peer("alice").send(&ack_of(&sent, &failure));
 }
 

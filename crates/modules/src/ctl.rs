@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
+use script::module::joined;
 use script::{ModParam, ModParams, Module, ParamType, ParamValue, RpcCommand, RpcError, Setup, SetupError};
 use serde_json::{Value as Json, json};
 
@@ -69,17 +70,7 @@ const LISTS: [ModParam; 2] = [
     },
 ];
 
-const PARAMS: &[ModParam] = &{
-    let mut all = [LISTS[0]; Settings::PARAMS.len() + LISTS.len()];
-    let mut i = 0;
-    while i < Settings::PARAMS.len() {
-        all[i] = Settings::PARAMS[i];
-        i += 1;
-    }
-    all[i] = LISTS[0];
-    all[i + 1] = LISTS[1];
-    all
-};
+const PARAMS: &[ModParam] = &joined::<{ Settings::PARAMS.len() + LISTS.len() }>(Settings::PARAMS, &LISTS);
 
 /// Kind of a BINRPC socket, in the words of `ctl.listen`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

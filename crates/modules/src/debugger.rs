@@ -6,6 +6,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
+use script::module::joined;
 use script::{
     Core, Function, ModParam, ModParams, Module, Outcome, ParamType, ParamValue, RouteContext, RpcCommand,
     RpcError, RuntimeParam, SetupError, Value, ksr_module, vars::VarValue,
@@ -94,17 +95,7 @@ const LISTS: [ModParam; 2] = [
     },
 ];
 
-const PARAMS: &[ModParam] = &{
-    let mut all = [LISTS[0]; Settings::PARAMS.len() + LISTS.len()];
-    let mut i = 0;
-    while i < Settings::PARAMS.len() {
-        all[i] = Settings::PARAMS[i];
-        i += 1;
-    }
-    all[i] = LISTS[0];
-    all[i + 1] = LISTS[1];
-    all
-};
+const PARAMS: &[ModParam] = &joined::<{ Settings::PARAMS.len() + LISTS.len() }>(Settings::PARAMS, &LISTS);
 
 /// Names of syslog facilities.
 const FACILITIES: &[&str] = &[

@@ -1,5 +1,6 @@
 //! JSON-RPC over a FIFO and datagrams, as `kamctl` speaks it, and from scripts. The server opens the FIFO and the socket.
 
+use script::module::joined;
 use script::rpc::{self, layout};
 use script::{
     Function, Inner, ModParam, ModParams, Module, Outcome, ParamType, ParamValue, PseudoVariable,
@@ -100,20 +101,7 @@ const OWNERS: [ModParam; 4] = [
     },
 ];
 
-const PARAMS: &[ModParam] = &{
-    let mut all = [OWNERS[0]; Settings::PARAMS.len() + OWNERS.len()];
-    let mut i = 0;
-    while i < Settings::PARAMS.len() {
-        all[i] = Settings::PARAMS[i];
-        i += 1;
-    }
-    let mut k = 0;
-    while k < OWNERS.len() {
-        all[i + k] = OWNERS[k];
-        k += 1;
-    }
-    all
-};
+const PARAMS: &[ModParam] = &joined::<{ Settings::PARAMS.len() + OWNERS.len() }>(Settings::PARAMS, &OWNERS);
 
 /// A FIFO or datagram socket as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! even formatted.
 
 use message::Method;
+use script::module::joined;
 use script::pv::Inner;
 use script::{
     Format, Function, ModParam, ModParams, Module, Outcome, ParamType, ParamValue, PseudoVariable, Pv,
@@ -268,17 +269,8 @@ const EXTRA: [ModParam; 2] = [
     },
 ];
 
-const PARAMS: [ModParam; Settings::PARAMS.len() + 2] = {
-    let mut all = [EXTRA[0]; Settings::PARAMS.len() + 2];
-    let mut i = 0;
-    while i < Settings::PARAMS.len() {
-        all[i] = Settings::PARAMS[i];
-        i += 1;
-    }
-    all[i] = EXTRA[0];
-    all[i + 1] = EXTRA[1];
-    all
-};
+const PARAMS: [ModParam; Settings::PARAMS.len() + 2] =
+    joined::<{ Settings::PARAMS.len() + EXTRA.len() }>(Settings::PARAMS, &EXTRA);
 
 impl Module for Xlog {
     fn name(&self) -> &'static str {

@@ -130,6 +130,18 @@ impl From<&str> for ParamValue {
 /// Changes a [`RuntimeParam`] of a module.
 pub type ChangeParam = fn(&dyn Module, &Core, ParamValue) -> Result<(), SetupError>;
 
+/// Two lists of parameters as one, for modules that declare some by hand beside their struct of settings. `N` is the sum of their lengths.
+pub const fn joined<const N: usize>(first: &[ModParam], second: &[ModParam]) -> [ModParam; N] {
+    assert!(first.len() + second.len() == N && N > 0);
+    let mut all = [if first.is_empty() { second[0] } else { first[0] }; N];
+    let mut i = 0;
+    while i < N {
+        all[i] = if i < first.len() { first[i] } else { second[i - first.len()] };
+        i += 1;
+    }
+    all
+}
+
 /// Why a module refuses its configuration; printed beside the line of the `modparam` or `loadmodule`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupError(pub String);

@@ -528,13 +528,13 @@ impl Transaction {
                 && self.last_reply_to_tag().as_deref() == Some(to_tag))
     }
 
-    /// Nothing can happen here any more.
     /// Whether nothing will be sent any more of its own accord: it is there to absorb what comes late.
     pub fn only_waits(&self) -> bool {
         let retransmits = matches!(&self.server, Server::Invite(m) if m.deadlines.again != Timestamp::NEVER);
         self.done && self.deciding.is_none() && !retransmits && !self.branches.iter().any(Branch::is_pending)
     }
 
+    /// Nothing can happen here any more.
     pub fn is_terminated(&self) -> bool {
         self.done
             && self.deciding.is_none()

@@ -1,6 +1,7 @@
 //! Parameters and RPC commands of `corex`.
 
 use message::Transport;
+use script::module::joined;
 use script::{Alias, ModParam, ModParams, ParamType, ParamValue, RpcCommand, SetupError};
 use serde_json::json;
 
@@ -33,17 +34,8 @@ const LISTS: [ModParam; 2] = [
     },
 ];
 
-pub(super) const PARAMS: &[ModParam] = &{
-    let mut all = [LISTS[0]; Settings::PARAMS.len() + LISTS.len()];
-    let mut i = 0;
-    while i < Settings::PARAMS.len() {
-        all[i] = Settings::PARAMS[i];
-        i += 1;
-    }
-    all[i] = LISTS[0];
-    all[i + 1] = LISTS[1];
-    all
-};
+pub(super) const PARAMS: &[ModParam] =
+    &joined::<{ Settings::PARAMS.len() + LISTS.len() }>(Settings::PARAMS, &LISTS);
 
 /// Parameters that may be given several times.
 #[derive(Debug, Default)]
