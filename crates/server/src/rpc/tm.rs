@@ -82,7 +82,7 @@ fn row(view: &View<'_>, now: Now) -> Json {
     let cseq = request.cseq().map_or(0, |c| c.number);
     let age = now.mono.0.saturating_sub(view.created().0) / 1_000_000;
     json!({
-        "cell": format!("{:x}.{:x}", id.index, id.label),
+        "cell": format!("0x{:08x}{:08x}", id.index, id.label),
         "tindex": id.index,
         "tlabel": id.label,
         "method": String::from_utf8_lossy(request.method_text()),
