@@ -13,27 +13,29 @@ import argparse
 import json
 import os
 import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
+# Letter, rounds, options of a round. The machine has better and worse minutes: the subjects take turns, and medians of the rounds are compared.
 JOBS = {
-    "a": ("A", "--job options --rate 10000 --repeat-rate 5 --seconds 1.5 --mem"),
-    "b": ("B", "--job call --rate 1500 --window 16 --drain 6.5 --seconds 2 --repeat 3 --repeat-rate 3"),
-    "c": ("C", "--job register --rate 5000 --fill 100000 --mem --repeat-rate 5 --seconds 1.5"),
-    "d": ("D", "--job regauth --rate 3000 --fill 20000 --users 20000 --repeat-rate 5 --seconds 1.5"),
-    "d2": ("D2", "--job regauth --rate 1000 --fill 20000 --users 20000 --repeat-rate 5 --seconds 1.5"),
-    "e": ("E", "--job call --rate 1000 --window 16 --warm 6 --drain 6.5 --users 1000 --seconds 1.5 --repeat-rate 3"),
+    "a": ("A", 4, "--job options --rate 10000 --repeat 1 --repeat-rate 2 --seconds 1.5 --mem"),
+    "b": ("B", 3, "--job call --rate 1500 --window 16 --drain 6.5 --seconds 2 --repeat 1 --repeat-rate 2"),
+    "c": ("C", 5, "--job register --rate 5000 --fill 100000 --mem --repeat 1 --repeat-rate 2 --seconds 1.5"),
+    "d": ("D", 5, "--job regauth --rate 3000 --fill 20000 --users 20000 --repeat 1 --repeat-rate 2 --seconds 1.5"),
+    "d2": ("D2", 4, "--job regauth --rate 1000 --fill 20000 --users 20000 --repeat 1 --repeat-rate 2 --seconds 1.5"),
+    "e": ("E", 3, "--job call --rate 1000 --window 16 --warm 6 --drain 6.5 --users 1000 --seconds 1.5 --repeat 1 --repeat-rate 2"),
 }
 QUICK = {
-    "a": ("A", "--job options --rate 10000 --repeat 1 --repeat-rate 1 --seconds 1"),
-    "b": ("B", "--job call --rate 1500 --window 16 --drain 6.5 --seconds 1 --repeat 1 --repeat-rate 1"),
-    "c": ("C", "--job register --rate 5000 --fill 20000 --mem --repeat 1 --repeat-rate 1 --seconds 1"),
-    "d": ("D", "--job regauth --rate 3000 --fill 20000 --users 20000 --repeat 1 --repeat-rate 1 --seconds 1"),
-    "d2": ("D2", "--job regauth --rate 1000 --fill 20000 --users 20000 --repeat 1 --repeat-rate 1 --seconds 1"),
-    "e": ("E", "--job call --rate 1000 --window 16 --drain 6.5 --users 1000 --repeat 1 --repeat-rate 1 --seconds 1"),
+    "a": ("A", 1, "--job options --rate 10000 --repeat 1 --repeat-rate 1 --seconds 1"),
+    "b": ("B", 1, "--job call --rate 1500 --window 16 --drain 6.5 --seconds 1 --repeat 1 --repeat-rate 1"),
+    "c": ("C", 1, "--job register --rate 5000 --fill 20000 --mem --repeat 1 --repeat-rate 1 --seconds 1"),
+    "d": ("D", 1, "--job regauth --rate 3000 --fill 20000 --users 20000 --repeat 1 --repeat-rate 1 --seconds 1"),
+    "d2": ("D2", 1, "--job regauth --rate 1000 --fill 20000 --users 20000 --repeat 1 --repeat-rate 1 --seconds 1"),
+    "e": ("E", 1, "--job call --rate 1000 --window 16 --drain 6.5 --users 1000 --repeat 1 --repeat-rate 1 --seconds 1"),
 }
 # Callees of job e: registered with their passwords under a host name, as the script's NAT test would see a private address otherwise.
 CALLEES = [
@@ -109,20 +111,29 @@ def main():
     if os.path.exists(out):
         os.unlink(out)
     for name in args.jobs.split(","):
-        job, options = (QUICK if args.quick else JOBS)[name]
+        job, rounds, options = (QUICK if args.quick else JOBS)[name]
         prepare(args, job)
-        for subject in args.subjects.split(","):
-            start = trunkline(args, job) if subject == "trunkline" else kamailio(args, subject, job)
-            extra = CALLEES + ["--after-start", know_callees(args, subject)] if job == "E" else []
-            measure(args, f"{name} {subject}", start, options.split() + extra, out)
+        subjects = args.subjects.split(",")
+        for number in range(rounds):
+            for subject in subjects if number % 2 == 0 else subjects[::-1]:
+                start = trunkline(args, job) if subject == "trunkline" else kamailio(args, subject, job)
+                extra = CALLEES + ["--after-start", know_callees(args, subject)] if job == "E" else []
+                measure(args, f"{name} {subject}", start, options.split() + extra, out)
     report(out)
 
 
-def report(path):
-    rows = {}
+def medians(path):
+    """For each label and mode the median over the rounds of whatever is a number."""
+    rounds = {}
     for line in open(path):
         o = json.loads(line)
-        rows.setdefault(o["label"], {})[o["mode"].split()[0]] = o
+        rounds.setdefault(o["label"], {}).setdefault(o["mode"].split()[0], []).append(o)
+    numbers = lambda rows: {k: statistics.median(r[k] for r in rows) for k, v in rows[0].items() if isinstance(v, (int, float))}
+    return {label: {mode: numbers(rows) for mode, rows in modes.items()} for label, modes in rounds.items()}
+
+
+def report(path):
+    rows = medians(path)
     print("\njob  mode        trunkline        Kamailio Python     ratio   Kamailio native     ratio   p99 us (t/py/nat)")
     for job in JOBS:
         t, k, n = (rows.get(f"{job} {s}", {}) for s in ("trunkline", "kemi", "native"))
@@ -137,7 +148,7 @@ def report(path):
         for who, x in (("trunkline", t), ("Kamailio Python", k), ("Kamailio native", n)):
             if "mem-idle" in x and "mem-filled" in x and "fill" in x:
                 per = (x["mem-filled"]["pss"] - x["mem-idle"]["pss"]) * 1024 * 1024 / max(x["fill"]["done"], 1)
-                print(f"{job}    memory     {who}: {x['mem-idle']['pss']} MB idle, {x['mem-filled']['pss']} MB with {x['fill']['done']} contacts: {per:.0f} bytes each (pss)")
+                print(f"{job}    memory     {who}: {x['mem-idle']['pss']} MB idle, {x['mem-filled']['pss']} MB with {x['fill']['done']:.0f} contacts: {per:.0f} bytes each (pss)")
     print(f"\nraw rows: {path}")
 
 

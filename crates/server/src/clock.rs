@@ -9,8 +9,14 @@ static START: OnceLock<Instant> = OnceLock::new();
 
 /// Monotonic time since the first call, and the wall clock.
 pub fn now() -> Now {
-    let start = *START.get_or_init(Instant::now);
-    Now { mono: Timestamp(saturate(start.elapsed())), unix_micros: unix().as_micros() as u64 }
+    let unix = unix();
+    let unix_micros = unix.as_secs() * 1_000_000 + u64::from(unix.subsec_micros());
+    Now { mono: mono(), unix_micros }
+}
+
+/// Monotonic time since the first call.
+pub fn mono() -> Timestamp {
+    Timestamp(saturate(START.get_or_init(Instant::now).elapsed()))
 }
 
 /// The wall clock since 1970.
@@ -19,7 +25,7 @@ pub fn unix() -> Duration {
 }
 
 fn saturate(d: Duration) -> u64 {
-    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
+    d.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(d.subsec_nanos()))
 }
 
 /// `Sun Nov 22 10:43:52 2026` in local time, as Kamailio's `core.uptime` prints.

@@ -78,6 +78,10 @@ impl Station {
     pub fn step(&self) {
         self.progress.store(self.progress.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
+    /// How often it has begun or ended a message.
+    pub fn steps(&self) -> u64 {
+        self.progress.load(Ordering::Acquire)
+    }
     /// The number of the message it is in; the same number some time later means it is still in that one.
     pub fn in_message(&self) -> Option<u64> {
         Some(self.progress.load(Ordering::Acquire)).filter(|p| p % 2 == 1)

@@ -82,7 +82,7 @@ impl Turnstile {
         if messages == 0 {
             return;
         }
-        let each = (time.as_nanos() / messages as u128).min(1 << 40) as u64;
+        let each = (u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / messages as u64).min(1 << 40);
         // Workers may overwrite each other's mean: a sample less does not matter.
         let mean = (self.mean_ns.load(Ordering::Relaxed) * 7 + each) / 8;
         self.mean_ns.store(mean, Ordering::Relaxed);

@@ -5,8 +5,8 @@
 //!          every 5 ms of work: proxy.expire, on the processor that has the transactions at hand
 //! timer    proxy.expire when something is due and no worker saw to it, at most every 10 ms; every second: Module::tick
 //! timer-2  proxy.expire while the timer is stuck in a failure route
-//! watch    every 20 ms while there is work: a worker in one message for 20 ms? send what it printed, hand on what it has read;
-//!          all workers of a socket in one message for a second? answer new requests 503
+//! watch    every 20 to 100 ms while there is work: a worker still in the message of 20 ms ago? send what it printed, hand on what it has
+//!          read; all workers of a socket in one message for a second? answer new requests 503
 //! ```
 
 use std::cell::RefCell;
@@ -38,16 +38,18 @@ use crate::turnstile::Turnstile;
 const BATCH: usize = 32;
 /// Messages after which the clock is read again within a batch.
 const CLOCK_EVERY: usize = 8;
-/// How often timers are looked after, and how long the timer leaves what is due to workers that see to it.
+/// How often timers are looked after, and how long the timer leaves what is due to workers at first.
 const TICK: Duration = Duration::from_millis(10);
+/// How long it leaves it to them when they have seen to it again and again: the most a timer can be late when the traffic stops.
+const TICK_MAX: Duration = Duration::from_millis(40);
 /// How often a worker looks for timers that are due.
 const EXPIRE_EVERY: Duration = Duration::from_millis(5);
-/// How often stuck workers are looked for.
+/// How long after it was seen in a message a worker is looked at again.
 pub const WATCH_TICK: Duration = Duration::from_millis(20);
+/// How often workers are looked at while nobody is found in a message: at most this and [`WATCH_TICK`] after it got stuck a worker is relieved.
+const WATCH_TICK_MAX: Duration = Duration::from_millis(100);
 /// Ticks in one message after which a worker counts as stuck.
 const STUCK_TICKS: u32 = 1;
-/// Ticks without a message in work after which the watch goes to sleep.
-const QUIET_TICKS: u32 = 2;
 /// The longest sleep of timer and watch: modules tick once a second.
 const SECOND: Duration = Duration::from_secs(1);
 /// Name of the timer's station.
@@ -213,6 +215,10 @@ pub fn run_udp(
     let Some(socket) = shared.sockets.get(usize::from(me.socket.0)).cloned() else { return };
     let Some(gate) = shared.gates.get(usize::from(me.socket.0)) else { return };
     shared.wait_until_begun();
+    // Finds out whether it can be woken.
+    if let Err(e) = socket.wake() {
+        tracing::debug!(target: "udp", socket = %socket.local(), error = %e, "cannot wake a worker");
+    }
     let mut receiver = Receiver::new(BATCH);
     let mut out = Out::new();
     loop {
@@ -252,7 +258,7 @@ pub fn run_udp(
         let mut each = |i: usize| {
             let Some((source, local, bytes)) = arrivals.datagram(i) else { return };
             if bytes.is_empty() {
-                return;
+                return socket.woken_by(source);
             }
             if handled % CLOCK_EVERY == CLOCK_EVERY - 1 {
                 now = clock::now();
@@ -273,12 +279,12 @@ pub fn run_udp(
             }
             me.station.withdraw();
         }
-        let ended = clock::now();
-        gate.took(ended.mono.since(began), handled);
+        let ended = clock::mono();
+        gate.took(ended.since(began), handled);
         side.engine.release();
         out.flush(shared, &me.station.outbox);
-        if shared.expires_now(ended.mono) {
-            side.expire(ended);
+        if shared.expires_now(ended) {
+            side.expire(clock::now());
             out.flush(shared, &me.station.outbox);
         }
         shared.wake_timer();
@@ -306,24 +312,35 @@ pub fn run_timer(
     shared.begin();
     let mut second = 0;
     let mut grace = Duration::ZERO;
-    // Not oftener than every tick, then as long as nothing is due.
-    while matches!(stop.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
-        let begin = clock::now().mono;
+    let mut left_to_workers = TICK;
+    let mut last = clock::mono();
+    loop {
+        let begin = clock::mono();
         let until = Timestamp((second + 1) * 1_000_000_000).min(shared.proxy.soonest());
-        if begin < until + grace {
+        // Not oftener than every tick, beyond it as long as nothing is due.
+        let (wake, rest) = (until + grace, last + TICK);
+        if wake > rest && wake > begin {
             shared.timer_sleeps_until.store(until.0, Ordering::SeqCst);
-            shared.timer.sleep((until + grace).since(begin).min(SECOND), || {
+            shared.timer.sleep(wake.since(begin).min(SECOND), || {
                 shared.proxy.soonest() >= until
                     && !station.is_ordered()
                     && !matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
             });
             shared.timer_sleeps_until.store(0, Ordering::Relaxed);
+        } else {
+            // Ends early when the server stops, which is looked for below.
+            let _ = stop.recv_timeout(rest.since(begin));
         }
+        if matches!(stop.try_recv(), Err(TryRecvError::Disconnected)) {
+            break;
+        }
+        last = clock::mono();
         side.obey(&mut out);
         let now = clock::now();
         let due = now.mono >= shared.proxy.soonest();
         // Workers that are at work see to timers. Only when they do not come to it, the timer does, and keeps at it to the millisecond.
-        grace = if due { Duration::ZERO } else { TICK };
+        left_to_workers = if due { TICK } else { (left_to_workers * 2).min(TICK_MAX) };
+        grace = if due { Duration::ZERO } else { left_to_workers };
         if due {
             shared.watch.rouse();
             side.expire(now);
@@ -366,22 +383,30 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
     let mut out = Out::new();
     let mut seen: Vec<(Option<u64>, u32)> = vec![(None, 0); shared.stations.len()];
     let mut relief = Relief::new(shared.sockets.len());
-    let mut quiet = 0;
-    let nobody_works = || {
+    let mut pause = WATCH_TICK;
+    let mut begun = 0;
+    // Who is in a message, and how many messages all have begun and ended.
+    let look = || {
         let carriers = shared.carriers.lock().unwrap_or_else(|e| e.into_inner());
-        // A UDP worker works from the moment it has read: it rouses the watch then, before its first message begins.
-        let idle = |s: &Arc<Station>| s.in_message().is_none() && (s.socket.is_none() || s.is_waiting());
-        shared.stations.iter().chain(carriers.iter()).all(idle)
+        let (mut works, mut steps) = (false, 0_u64);
+        for s in shared.stations.iter().chain(carriers.iter()) {
+            // A UDP worker works from the moment it has read: it rouses the watch then, before its first message begins.
+            works |= s.in_message().is_some() || (s.socket.is_some() && !s.is_waiting());
+            steps = steps.wrapping_add(s.steps());
+        }
+        (works || shared.orphans.len() > 0, steps)
     };
-    while matches!(stop.recv_timeout(WATCH_TICK), Err(RecvTimeoutError::Timeout)) {
-        quiet = if nobody_works() && shared.orphans.len() == 0 { quiet + 1 } else { 0 };
-        if quiet >= QUIET_TICKS {
+    while matches!(stop.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
+        let (works, steps) = look();
+        if !works && steps == begun {
             shared.watch.sleep(SECOND, || {
-                nobody_works() && !matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
+                look() == (false, begun) && !matches!(stop.try_recv(), Err(TryRecvError::Disconnected))
             });
-            quiet = 0;
+            pause = WATCH_TICK;
             continue;
         }
+        begun = steps;
+        pause = if works { WATCH_TICK } else { (pause * 2).min(WATCH_TICK_MAX) };
         let carriers = shared.carriers.lock().unwrap_or_else(|e| e.into_inner()).clone();
         seen.resize(shared.stations.len() + carriers.len(), (None, 0));
         let all = shared.stations.iter().chain(&carriers);

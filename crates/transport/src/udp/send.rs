@@ -57,11 +57,18 @@ impl Sender {
         mut failed: impl FnMut(SocketAddr, &io::Error),
     ) -> SendCounts {
         let mut counts = SendCounts::default();
+        let mut datagrams = datagrams.into_iter();
+        let Some(first) = datagrams.next() else { return counts };
+        let Some(second) = datagrams.next() else {
+            // Alone, as it is while the traffic is light: nothing to put together.
+            self.flush(sockets, first.0, &[(first.1, first.2)], &mut counts, &mut failed);
+            return counts;
+        };
         let mut run: [(SocketAddr, &[u8]); RUN] = [(SocketAddr::V4(UNSET), &[]); RUN];
         let mut held = 0;
         let mut run_socket = SocketId(0);
         let most = RUN.min(self.ring.capacity());
-        for (socket, to, bytes) in datagrams {
+        for (socket, to, bytes) in [first, second].into_iter().chain(datagrams) {
             if held == most || (held > 0 && socket != run_socket) {
                 self.flush(sockets, run_socket, &run[..held], &mut counts, &mut failed);
                 held = 0;
@@ -90,8 +97,21 @@ impl Sender {
             counts.unreachable += run.len() as u64;
             return;
         };
+        if run.len() < 3 {
+            return self.flush_in_order(socket, run, counts, failed);
+        }
         let mut grouped = [(SocketAddr::V4(UNSET), &[] as &[u8]); RUN];
-        let mut run = by_peer(run, &mut grouped).unwrap_or(run);
+        let run = by_peer(run, &mut grouped).unwrap_or(run);
+        self.flush_in_order(socket, run, counts, failed);
+    }
+
+    fn flush_in_order(
+        &mut self,
+        socket: &Socket,
+        mut run: &[(SocketAddr, &[u8])],
+        counts: &mut SendCounts,
+        failed: &mut impl FnMut(SocketAddr, &io::Error),
+    ) {
         let mut waited = false;
         while let Some(((to, _), rest)) = run.split_first() {
             let error = match self.ring.send(socket.fd(), run) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Type};
@@ -20,7 +21,8 @@ pub struct Options {
     pub free_bind: bool,
     /// `SO_REUSEPORT`: several processes may share the port.
     pub reuse_port: bool,
-    /// How long one read blocks at most; [`Socket::wake`] and [`Socket::close_reading`] end it sooner.
+    /// How long one read blocks at most until [`Socket::woken_by`] has seen that [`Socket::wake`] ends reads, which then block without limit.
+    /// [`Socket::close_reading`] always ends them.
     pub read_timeout: Duration,
 }
 
@@ -81,6 +83,7 @@ pub struct Socket {
     socket: UdpSocket,
     local: SocketAddr,
     wildcard: bool,
+    can_be_woken: AtomicBool,
 }
 
 impl Socket {
@@ -119,7 +122,7 @@ impl Socket {
         s.bind(&address.into()).map_err(fail("bind"))?;
         let socket: UdpSocket = s.into();
         let local = socket.local_addr().map_err(fail("getsockname"))?;
-        Ok(Socket { socket, local, wildcard })
+        Ok(Socket { socket, local, wildcard, can_be_woken: AtomicBool::new(false) })
     }
     /// The bound address, with the port the system chose.
     pub fn local(&self) -> SocketAddr {
@@ -144,6 +147,15 @@ impl Socket {
             });
         }
         self.socket.send_to(&[], to).map(|_| ())
+    }
+    /// To be told of each datagram without bytes. The first that came by [`Socket::wake`] shows that no firewall keeps such away, and ends
+    /// the read timeout: the kernel would set up and take down a timer for each datagram.
+    pub fn woken_by(&self, source: SocketAddr) {
+        let ours = source.ip() == self.local.ip() || (self.wildcard && source.ip().is_loopback());
+        if ours && source.port() == self.local.port() && !self.can_be_woken.swap(true, Ordering::Relaxed) {
+            // Without it reads end once a timeout, as before.
+            let _ = self.socket.set_read_timeout(None);
+        }
     }
     /// Ends all reading: blocked and later reads return at once. Sending goes on, so replies of a draining server still leave.
     pub fn close_reading(&self) {
@@ -172,6 +184,24 @@ mod tests {
     fn an_address_of_another_machine_is_named() {
         let error = Socket::bind("192.0.2.1:5060".parse().unwrap(), &Options::default()).unwrap_err();
         assert!(error.to_string().contains("no address 192.0.2.1"), "{error}");
+    }
+
+    #[test]
+    fn only_our_own_wake_up_ends_the_timeout() {
+        for bind in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
+            let s = Socket::bind(bind.parse().unwrap(), &Options::default()).unwrap();
+            let limit = || s.socket.read_timeout().unwrap();
+            let mut r = super::super::Receiver::new(1);
+            let peer = UdpSocket::bind(if s.local.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }).unwrap();
+            let mut to = s.local;
+            to.set_ip(peer.local_addr().unwrap().ip());
+            peer.send_to(&[], to).unwrap();
+            s.woken_by(r.receive(&s).unwrap().datagram(0).unwrap().0);
+            assert!(limit().is_some(), "{bind}: a stranger's datagram");
+            s.wake().unwrap();
+            s.woken_by(r.receive(&s).unwrap().datagram(0).unwrap().0);
+            assert_eq!(limit(), None, "{bind}");
+        }
     }
 
     #[test]
