@@ -219,7 +219,7 @@ const NOT_COMPARED: &[(&str, &str)] = &[
     ("dns.view", "no cache here"),
     ("shm.report", "no fragments here, which most of its numbers are about"),
     ("tm.hash_stats", "not built in there: an error"),
-    ("tm.t_uac_wait", "it would wait for a peer there"),
+    ("tm.t_uac_wait", "an error there: BINRPC cannot wait, which it does here"),
     ("tm.t_uac_wait_block", "it would wait for a peer there"),
     ("tm.t_uac_wait_block_hex", "it would wait for a peer there"),
     ("tm.t_uac_wait_block_noack", "it would wait for a peer there"),
