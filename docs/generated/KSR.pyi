@@ -1089,6 +1089,11 @@ class _dispatcher:
         ...
 
     @staticmethod
+    def ds_dsg_fetch_uri(setid: int, uri: str, /) -> int:
+        r"""As `ds_dsg_fetch`, with a destination of it, whose overload control `$dsg(ocrate)` and others tell. Returns -1 when there is no such."""
+        ...
+
+    @staticmethod
     def ds_is_active(set: int, /) -> int:
         r"""Whether a destination of the set takes calls."""
         ...
@@ -1164,6 +1169,14 @@ class _dispatcher:
         ...
 
     @staticmethod
+    def ds_oc_set_attrs(setid: int, uri: str, rval: int, tval: int, sval: int, /) -> int:
+        r"""A destination in overload is skipped by algorithm 64, after RFC 7339: `rval` times in 100 selections (0 to 100; above 0 at least its
+        attribute `ocmin`), for `tval` milliseconds (500 when not above 0). `sval`: `oc-seq` of the reply that asked for it.
+
+        Returns -1 for another `rval`, -2 when there is no such destination or `sval` is not above its last."""
+        ...
+
+    @staticmethod
     def ds_reload() -> int:
         r"""Reads the list again. Returns -1 when that fails or `reload_delta` seconds have not passed: the old list is used on."""
         ...
@@ -1189,7 +1202,8 @@ class _dispatcher:
 
         `alg`: 0 hash of Call-ID, 1 of From URI, 2 of To URI, 3 of Request-URI, 4 round robin, 5 hash of the user of the credentials, 6 random, 7
         hash of `hash_pvar`, 8 highest priority, 9 weight, 10 fewest calls, 11 relative weight, 12 all at once, 13 lowest latency, 14
-        round robin when all have one priority above 0, else as 8. Returns 1, or -1 when there is no such set or nobody takes calls."""
+        round robin when all have one priority above 0, else as 8, 64 round robin that skips those in overload as often as they asked for
+        (`ds_oc_set_attrs`; all skipped: -1, nobody takes this one). Returns 1, or -1 when there is no such set or nobody takes calls."""
         ...
 
     @staticmethod

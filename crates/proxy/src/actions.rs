@@ -51,19 +51,6 @@ impl Proxy {
         });
     }
 
-    /// The status of a request made here (`t_uac_*`): code and reason phrase of the last reply, 0 while there is none; `None` when there is no such
-    /// transaction (any more).
-    pub fn local_status(&self, call_id: &[u8], cseq: u32) -> Option<(u16, Vec<u8>)> {
-        self.shards.of_request(call_id, cseq, |shard| {
-            let same =
-                |m: &message::Message| m.call_id() == call_id && m.cseq().is_ok_and(|c| c.number == cseq);
-            let view = shard.views().find(|v| v.is_local() && same(v.request()))?;
-            let branch = view.branches().next()?;
-            let reason = branch.reply.map(|r| r.reason().to_vec());
-            Some((branch.code, reason.unwrap_or_default()))
-        })
-    }
-
     /// No timer is due before; [`Timestamp::NEVER`] when none is running.
     pub fn soonest(&self) -> Timestamp {
         self.shards.soonest()

@@ -25,6 +25,9 @@ class Handler:
             KSR.counters.inc('mine.asked')
             KSR.jsonrpcs.exec('{\"jsonrpc\": \"2.0\", \"method\": \"cnt.get\", \"params\": [\"mine\", \"asked\"], \"id\": 1}')
             KSR.sl.send_reply(KSR.pv.get('$jsonrpl(code)'), KSR.jsonrpcs.response().split('\"')[6])
+        elif msg.Method == 'MESSAGE':
+            KSR.tm.t_newtran()
+            KSR.tm.t_reply(202, 'Later')
         else:
             KSR.sl.send_reply(200, 'OK')
         return 1
@@ -129,8 +132,10 @@ fn kamcmd_asks_and_changes() {
     assert_eq!(reply, "{\n\tcode: 200\n\ttext: OK\n}\n");
     assert_eq!(
         ask(&["tm.t_uac_wait_block", "OPTIONS", &target, ".", ".", "X: y"]),
-        "error: 400 - From is missing\n"
+        "error: 400 - From missing\n"
     );
+    let reply = ask(&["tm.t_uac_wait", "OPTIONS", &target, ".", ".", rows]);
+    assert!(reply.starts_with("200\nOK\n"), "{reply}");
     // A timer that was changed holds for what begins later; nobody reads at this address.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("socket");
     let target = format!("sip:x@{}", silent.local_addr().expect("address"));
@@ -144,6 +149,58 @@ fn kamcmd_asks_and_changes() {
     assert_eq!(ask(&["cfg.get", "dbg", "mod_level_mode"]), "1\n");
     quiet.send_raw(b"nonsense\r\n\r\n");
     server.logged("DEBUG");
+}
+
+#[test]
+fn operators_send_requests_and_replies_again() {
+    let server = server();
+    let target = format!("sip:x@{}", server.address);
+    let rows =
+        "From: <sip:rpc@localhost>;tag=1\nTo: <sip:x@localhost>\nCall-ID: mine\nContent-Type: text/plain\n";
+    let send = |command: &str, target: &str, body: &str, attributes: &[&str]| {
+        let params = [attributes, &["OPTIONS", target, ".", ".", rows, body]].concat();
+        server.ask(command, json!(params))
+    };
+    let whole = send("tm.t_uac_wait", &target, "abc", &[]);
+    let parts = whole.as_array().cloned().unwrap_or_default();
+    assert_eq!(
+        (parts.len(), &parts[..5]),
+        (6, &[json!(200), json!("OK"), json!(""), json!(""), json!("")][..])
+    );
+    let reply = parts[5].as_str().unwrap_or_default();
+    assert!(
+        reply.starts_with("Via: ") && reply.contains("\r\nCall-ID: mine\r\n") && reply.ends_with("\r\n\r\n"),
+        "{reply}"
+    );
+    assert_eq!(
+        send("tm.t_uac_attrs", &target, "6162 63", &["mode=block;rpflags=1"]),
+        json!({"code": 200, "text": "OK"})
+    );
+    assert_eq!(send("tm.t_uac_attrs", &target, "abc", &["cbflags=noack"]), Json::Null);
+    // Nobody reads there.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("socket");
+    let nobody = format!("sip:x@{}", silent.local_addr().expect("address"));
+    assert_eq!(
+        send("tm.t_uac_attrs", &nobody, "abc", &["mode=wait;fr_timeout=100"]),
+        json!([408, "Request Timeout", "", "", "", ""])
+    );
+
+    let phone = server.phone();
+    phone.send("MESSAGE", "told");
+    assert_eq!(phone.reply().0, 202);
+    let list = server.ask("tm.list", json!([]));
+    let known = list.as_array().into_iter().flatten().find(|t| t["method"] == "MESSAGE").expect("kept");
+    let name = format!("{}:{}", known["tindex"], known["tlabel"]);
+    assert_eq!(server.ask("tm.retransmit_reply", json!([name])), Json::Null);
+    assert_eq!(phone.reply(), (202, "told".into()));
+    assert_eq!(server.ask("tm.retransmit_reply_callid", json!(["told", "1 MESSAGE"])), Json::Null);
+    assert_eq!(phone.reply(), (202, "told".into()));
+    let refused = |args: &[&str]| text(&server.ctl(args).stderr);
+    assert!(refused(&["tm.retransmit_reply", "1:2"]).contains("Transaction not found"));
+    assert!(refused(&["tm.retransmit_reply_callid", "nope", "1"]).contains("Transaction not found"));
+    assert!(
+        refused(&["tm.t_uac_wait", "OPTIONS", "xx", ".", ".", rows]).contains("Invalid request uri \"xx\"")
+    );
 }
 
 #[test]

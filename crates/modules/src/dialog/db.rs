@@ -345,13 +345,12 @@ fn save(db: &dyn Database, s: &Settings, sockets: &[String], dialog: &Dialog) ->
         facts.dirty = false;
         facts.clone()
     };
-    let again = |result: Result<(), Error>| {
-        if result.is_err() {
-            dialog.facts().dirty = true;
-        }
-        result
-    };
-    again(write(db, s, sockets, dialog, &facts))
+    let result = write(db, s, sockets, dialog, &facts);
+    // What the database refused it refuses again, until the dialog changes.
+    if matches!(result, Err(Error::Unavailable(_))) {
+        dialog.facts().dirty = true;
+    }
+    result
 }
 
 fn write(
@@ -381,10 +380,16 @@ fn write(
     }
     let columns = [&s.vars_h_entry_column, &s.vars_h_id_column, &s.vars_key_column, &s.vars_value_column]
         .map(String::as_str);
+    let mut outcome = Ok(());
     for (name, value) in facts.vars.iter().rev() {
         let id = |n: u32| Value::Int(i64::from(n));
         let row = [id(dialog.entry), id(dialog.id), Value::text(name), Value::text(value)];
-        db.insert(&s.vars_table_name, &columns, &row)?;
+        match db.insert(&s.vars_table_name, &columns, &row) {
+            Ok(()) => {}
+            Err(gone @ Error::Unavailable(_)) => return Err(gone),
+            // A variable that does not fit must not cost the others.
+            Err(why) => outcome = outcome.and(Err(why)),
+        }
     }
-    Ok(())
+    outcome
 }

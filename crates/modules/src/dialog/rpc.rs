@@ -26,7 +26,7 @@ pub(super) const COMMANDS: &[RpcCommand] = &[
     RpcCommand { name: "dlg.list_match_ctx", doc: "As `dlg.list_match`.", call: list_match },
     RpcCommand {
         name: "dlg.dlg_list",
-        doc: "Dialogs of one Call-ID. Parameters: Call-ID, and optionally the From tag.",
+        doc: "The dialog of a Call-ID, if there is one. Parameters: Call-ID, and optionally the From tag.",
         call: list_one,
     },
     RpcCommand { name: "dlg.dlg_list_ctx", doc: "As `dlg.dlg_list`.", call: list_one },
@@ -58,7 +58,7 @@ pub(super) const COMMANDS: &[RpcCommand] = &[
     },
     RpcCommand {
         name: "dlg.is_alive",
-        doc: "Whether a dialog is confirmed: its state, or an error. Parameters: Call-ID, From tag, To tag.",
+        doc: "Whether a dialog is confirmed: `Alive`, or an error. Parameters: Call-ID, From tag, To tag.",
         call: is_alive,
     },
     RpcCommand {
@@ -141,6 +141,7 @@ fn describe(m: &DialogModule, core: &Core, now: Now, dialog: &Dialog) -> Json {
     let profiles: Vec<Json> = f
         .profiles
         .iter()
+        .rev()
         .filter_map(|(number, value)| {
             let profile = m.profiles.get(*number)?;
             Some(match profile.with_value {
@@ -192,47 +193,49 @@ fn leg(core: &Core, tag: Option<&[u8]>, leg: &Leg) -> Json {
 
 fn list_match(m: &dyn Module, core: &Core, now: Now, params: &[Json]) -> Answer {
     let m = module(m)?;
-    let (key, operator, value) = (
-        wanted(params, 0, "No matching key")?,
-        wanted(params, 1, "No matching operator")?,
-        wanted(params, 2, "No matching value")?,
-    );
+    let (Some(key), Some(operator), Some(value)) = (text(params, 0), text(params, 1), text(params, 2)) else {
+        return Err(invalid());
+    };
+    let refused = |why: &str| Err(RpcError::new(500, why));
+    let by_time = match key.as_str() {
+        "ruri" | "furi" | "turi" | "callid" => false,
+        "start_ts" => true,
+        _ => return refused("Invalid matching key parameter"),
+    };
+    match operator.as_str() {
+        "gt" | "lt" if by_time => {}
+        "gt" | "lt" => return refused("Matching operator not supported"),
+        "eq" | "re" | "sw" if by_time => return refused("Matching operator not supported with start_ts key"),
+        "eq" | "re" | "sw" => {}
+        _ => return refused("Invalid matching operator parameter"),
+    }
     let limit = text(params, 3).and_then(|n| n.parse().ok()).filter(|n| *n > 0).unwrap_or(usize::MAX);
     let regex = match operator.as_str() {
         "re" => Some(
-            regex::bytes::Regex::new(&value).map_err(|_| RpcError::new(500, "Failed to compile regexp"))?,
+            regex::bytes::Regex::new(&value)
+                .map_err(|_| RpcError::new(500, "Invalid matching value parameter"))?,
         ),
-        "eq" | "sw" => None,
-        "gt" | "lt" if key == "start_ts" => None,
-        _ => return Err(RpcError::new(500, "Invalid matching operator parameter")),
+        _ => None,
     };
     let number: Option<i64> = value.strip_prefix("s:").unwrap_or(&value).parse().ok();
-    let matches = |dialog: &Dialog| -> Result<bool, RpcError> {
-        let started = dialog.facts().started.to_string().into_bytes();
+    let matches = |dialog: &Arc<Dialog>| {
         let subject: &[u8] = match key.as_str() {
             "ruri" => &dialog.request_uri,
             "furi" => &dialog.from_uri,
             "turi" => &dialog.to_uri,
-            "callid" => &dialog.call_id,
-            "start_ts" => &started,
-            _ => return Err(RpcError::new(500, "Invalid matching key parameter")),
+            _ => &dialog.call_id,
         };
-        Ok(match operator.as_str() {
+        match operator.as_str() {
             "eq" => subject == value.as_bytes(),
             "sw" => subject.starts_with(value.as_bytes()),
             "gt" => number.is_some_and(|n| dialog.facts().started > n),
             "lt" => number.is_some_and(|n| dialog.facts().started < n),
             _ => regex.as_ref().is_some_and(|r| r.is_match(subject)),
-        })
-    };
-    if !["ruri", "furi", "turi", "callid", "start_ts"].contains(&key.as_str()) {
-        return Err(RpcError::new(500, "Invalid matching key parameter"));
-    }
-    let mut found = Vec::new();
-    for dialog in m.table.all() {
-        if found.len() < limit && matches(&dialog)? {
-            found.push(dialog);
         }
+    };
+    let found: Vec<Arc<Dialog>> = m.table.all().into_iter().filter(matches).take(limit).collect();
+    if found.is_empty() {
+        return Err(RpcError::new(404, "Not found"));
     }
     Ok(describe_all(m, core, now, found))
 }
@@ -245,9 +248,8 @@ fn list_one(m: &dyn Module, core: &Core, now: Now, params: &[Json]) -> Answer {
         .table
         .of_call(call_id.as_bytes())
         .into_iter()
-        .find(|d| tag.as_ref().is_none_or(|t| *d.from_tag == *t.as_bytes()))
-        .ok_or_else(|| RpcError::new(404, "Dialog not found"))?;
-    Ok(describe(m, core, now, &found))
+        .find(|d| tag.as_ref().is_none_or(|t| *d.from_tag == *t.as_bytes()));
+    Ok(found.map_or(json!({}), |dialog| describe(m, core, now, &dialog)))
 }
 
 fn briefing(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
@@ -279,13 +281,16 @@ fn briefing(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
     Ok(Json::Array(m.table.all().into_iter().map(row).collect()))
 }
 
-const TRIPLE: &str = "Too few parameters (required callid, from-tag, to-tag)";
+fn invalid() -> RpcError {
+    RpcError::new(500, "Invalid parameters")
+}
 
-fn by_tags(m: &DialogModule, params: &[Json]) -> Result<Option<Arc<Dialog>>, RpcError> {
-    let (call_id, from, to) =
-        (wanted(params, 0, TRIPLE)?, wanted(params, 1, TRIPLE)?, wanted(params, 2, TRIPLE)?);
+/// The dialog of Call-ID, From tag and To tag, the first three parameters.
+fn by_tags(m: &DialogModule, params: &[Json], complaint: &str) -> Result<Option<Arc<Dialog>>, RpcError> {
+    let part = |at: usize| wanted(params, at, complaint);
+    let (call_id, from, to) = (part(0)?, part(1)?, part(2)?);
     let found = m.table.find(call_id.as_bytes(), from.as_bytes(), to.as_bytes());
-    Ok(found.map(|(dialog, _)| dialog).filter(|d| d.facts().state != State::Ended))
+    Ok(found.map(|(dialog, _)| dialog))
 }
 
 fn later(m: &DialogModule, dialog: Arc<Dialog>, rows: Vec<u8>) -> Answer {
@@ -301,8 +306,7 @@ fn do_later(m: &DialogModule, job: Job) -> Answer {
 
 fn bridge(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
     let m = module(m)?;
-    let complaint = "Too few parameters (required from, to)";
-    let (from, to) = (wanted(params, 0, complaint)?, wanted(params, 1, complaint)?);
+    let (Some(from), Some(to)) = (text(params, 0), text(params, 1)) else { return Err(invalid()) };
     if message::Uri::parse(from.as_bytes()).is_err() || message::Uri::parse(to.as_bytes()).is_err() {
         return Err(RpcError::new(400, "Not two SIP addresses"));
     }
@@ -317,7 +321,8 @@ fn bridge(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
 
 fn terminate(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
     let m = module(m)?;
-    match by_tags(m, params)?.filter(|d| d.facts().state >= State::Answered) {
+    let found = by_tags(m, params, "Need a Callid ,from tag ,to tag")?;
+    match found.filter(|d| matches!(d.facts().state, State::Answered | State::Confirmed)) {
         Some(dialog) => later(m, dialog, Vec::new()),
         None => Err(RpcError::new(500, "Couldnt find callid in dialog")),
     }
@@ -327,7 +332,7 @@ fn end(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
     let m = module(m)?;
     let number = |at: usize| text(params, at).and_then(|t| t.parse().ok());
     let (Some(entry), Some(id)) = (number(0), number(1)) else {
-        return Err(RpcError::new(400, "Too few parameters (required h_entry, h_id)"));
+        return Err(invalid());
     };
     match m.table.get((entry, id)).filter(|d| d.facts().state != State::Ended) {
         Some(dialog) => later(m, dialog, text(params, 2).unwrap_or_default().into_bytes()),
@@ -337,27 +342,32 @@ fn end(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
 
 fn set_state(m: &dyn Module, _: &Core, now: Now, params: &[Json]) -> Answer {
     let m = module(m)?;
-    let state = wanted(params, 3, "Too few parameters (required callid, from-tag, to-tag, state)")?;
-    let state =
-        state.parse().ok().and_then(State::from_number).ok_or_else(|| RpcError::new(400, "Invalid state"))?;
-    let dialog = by_tags(m, params)?.ok_or_else(|| RpcError::new(404, "Dialog not found"))?;
+    const COMPLAINT: &str = "Need the callid, from tag,to tag and state";
+    let state: i64 = wanted(params, 3, COMPLAINT)?.parse().map_err(|_| RpcError::new(400, COMPLAINT))?;
+    let state = State::from_number(state).ok_or_else(|| RpcError::new(500, "Invalid state value"))?;
+    let found = by_tags(m, params, COMPLAINT)?.filter(|d| d.facts().state != State::Ended);
+    let dialog = found.ok_or_else(|| RpcError::new(500, "Dialog not found"))?;
     m.force_state(&dialog, state, seconds(now));
-    Ok(Json::Null)
+    Ok("Done".into())
 }
 
 fn is_alive(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
     let m = module(m)?;
-    let dialog = by_tags(m, params)?.ok_or_else(|| RpcError::new(404, "Dialog not found"))?;
+    let found = by_tags(m, params, "Too few parameters (required callid, from-tag, to-tag)")?;
+    let dialog = found.ok_or_else(|| RpcError::new(404, "Dialog not found"))?;
     let state = dialog.facts().state;
     match state {
-        State::Answered | State::Confirmed => Ok(json!({ "state": state as i64 })),
+        State::Confirmed => Ok("Alive".into()),
         _ => Err(RpcError::new(500, "Dialog not in confirmed state")),
     }
 }
 
 fn profile(m: &DialogModule, params: &[Json]) -> Result<(usize, Option<String>), RpcError> {
     let name = wanted(params, 0, "No profile name")?;
-    let number = m.profiles.find(name.as_bytes()).ok_or_else(|| RpcError::new(404, "Profile not found"))?;
+    let number = m
+        .profiles
+        .find(name.as_bytes())
+        .ok_or_else(|| RpcError::new(404, format!("Profile not found: {name}")))?;
     Ok((number, text(params, 1)))
 }
 

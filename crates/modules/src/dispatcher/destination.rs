@@ -8,6 +8,7 @@ use message::{Transport, Uri};
 use script::Listener;
 use transaction::SocketId;
 
+use super::overload::Overload;
 use crate::usrloc::parse_socket;
 
 /// Bits of a destination's state, as in the list.
@@ -88,6 +89,10 @@ pub struct Attributes {
     pub latency: u32,
     /// Congestion counts instead of latency.
     pub congestion: bool,
+    /// Least rate of overload control, when written.
+    pub ocmin: Option<u32>,
+    /// Rate of overload control before any was asked for, when written.
+    pub ocrate: Option<u32>,
 }
 
 impl Attributes {
@@ -110,6 +115,8 @@ impl Attributes {
                 "obproxy" => a.obproxy = value.into(),
                 "latency" => a.latency = number(),
                 "cc" => a.congestion = number() != 0,
+                "ocmin" => a.ocmin = value.parse().ok(),
+                "ocrate" => a.ocrate = value.parse().ok(),
                 _ => {}
             }
         }
@@ -175,6 +182,7 @@ pub struct Destination {
     successes: AtomicU32,
     load: AtomicI64,
     latency: Mutex<Latency>,
+    overload: Mutex<Overload>,
 }
 
 /// What changed when a destination's state was set.
@@ -222,6 +230,7 @@ impl Destination {
             count: u32::from(attributes.latency > 0),
             ..Latency::default()
         };
+        let overload = Overload::new(attributes.ocmin, attributes.ocrate);
         Ok(Destination {
             uri: uri.into(),
             host,
@@ -236,6 +245,7 @@ impl Destination {
             successes: AtomicU32::new(0),
             load: AtomicI64::new(0),
             latency: Mutex::new(latency),
+            overload: Mutex::new(overload),
         })
     }
     /// Its state.
@@ -318,6 +328,10 @@ impl Destination {
     /// Times of pings, to be looked at or added to. Not to be held.
     pub fn latency(&self) -> MutexGuard<'_, Latency> {
         self.latency.lock().unwrap_or_else(|e| e.into_inner())
+    }
+    /// What it asked for when it had too much to do. Not to be held.
+    pub fn overload(&self) -> MutexGuard<'_, Overload> {
+        self.overload.lock().unwrap_or_else(|e| e.into_inner())
     }
     /// Milliseconds that count for algorithms 11 and 13: those above the usual with `cc`, else all of the estimate.
     pub fn delay(&self) -> f64 {

@@ -1,11 +1,12 @@
 //! Module `dispatcher`: which of several gateways takes a request, and which of them are up.
 //!
 //! `sets.rs` is the list as it was read, `destination.rs` one row of it with its state, `select.rs` the algorithms, `route.rs` what a selection does
-//! to the request, `load.rs` calls that count, `ping.rs` pings and events. Routes look at the list that is in use without waiting: a
+//! to the request, `load.rs` calls that count, `overload.rs` what overloaded ones asked for, `ping.rs` pings and events. Routes look at the list that is in use without waiting: a
 //! reload makes another and swaps it in.
 
 mod destination;
 mod load;
+mod overload;
 mod ping;
 mod pv;
 mod route;
@@ -251,7 +252,8 @@ impl Dispatcher {
     ///
     /// `alg`: 0 hash of Call-ID, 1 of From URI, 2 of To URI, 3 of Request-URI, 4 round robin, 5 hash of the user of the credentials, 6 random, 7
     /// hash of `hash_pvar`, 8 highest priority, 9 weight, 10 fewest calls, 11 relative weight, 12 all at once, 13 lowest latency, 14
-    /// round robin when all have one priority above 0, else as 8. Returns 1, or -1 when there is no such set or nobody takes calls.
+    /// round robin when all have one priority above 0, else as 8, 64 round robin that skips those in overload as often as they asked for
+    /// (`ds_oc_set_attrs`; all skipped: -1, nobody takes this one). Returns 1, or -1 when there is no such set or nobody takes calls.
     #[ksr(cfg = ["ds_select_dst"])]
     fn ds_select_dst(&self, ctx: &mut RouteContext<'_>, set: i64, alg: i64) -> Outcome {
         self.select_one(ctx, set, alg, Into::NextHop, 0)
@@ -418,9 +420,44 @@ impl Dispatcher {
     /// Chooses the set that `$dsg(..)` tells of. Returns -1 when there is no such.
     #[ksr(cfg = ["ds_dsg_fetch"])]
     fn ds_dsg_fetch(&self, ctx: &mut RouteContext<'_>, setid: i64) -> Outcome {
-        let known = self.sets().set(setid).is_some();
-        ctx.slots.slot::<Fetched>().0 = known.then_some(setid);
+        let set = self.sets().set(setid).cloned();
+        let known = set.is_some();
+        *ctx.slots.slot::<Fetched>() = Fetched { set, destination: None };
         Outcome::from(known)
+    }
+    /// As `ds_dsg_fetch`, with a destination of it, whose overload control `$dsg(ocrate)` and others tell. Returns -1 when there is no such.
+    #[ksr(cfg = ["ds_dsg_fetch_uri"])]
+    fn ds_dsg_fetch_uri(&self, ctx: &mut RouteContext<'_>, setid: i64, uri: &[u8]) -> Outcome {
+        let set = self.sets().set(setid).cloned();
+        let destination = set.as_ref().and_then(|s| s.find(&String::from_utf8_lossy(uri))).cloned();
+        let known = destination.is_some();
+        *ctx.slots.slot::<Fetched>() = Fetched { set: set.filter(|_| known), destination };
+        Outcome::from(known)
+    }
+    /// A destination in overload is skipped by algorithm 64, after RFC 7339: `rval` times in 100 selections (0 to 100; above 0 at least its
+    /// attribute `ocmin`), for `tval` milliseconds (500 when not above 0). `sval`: `oc-seq` of the reply that asked for it.
+    ///
+    /// Returns -1 for another `rval`, -2 when there is no such destination or `sval` is not above its last.
+    #[ksr(cfg = ["ds_oc_set_attrs"])]
+    fn ds_oc_set_attrs(
+        &self,
+        ctx: &mut RouteContext<'_>,
+        setid: i64,
+        uri: &[u8],
+        rval: i64,
+        tval: i64,
+        sval: i64,
+    ) -> Outcome {
+        let Some(rate) = u32::try_from(rval).ok().filter(|r| *r <= 100) else {
+            tracing::error!(target: "dispatcher", rval, "ds_oc_set_attrs: a rate is 0 to 100");
+            return Outcome::FALSE;
+        };
+        let uri = String::from_utf8_lossy(uri);
+        let known = self.sets().set(setid).and_then(|s| s.find(&uri).cloned());
+        match known.is_some_and(|d| d.overload().set(ctx.now, rate, tval, sval)) {
+            true => Outcome::TRUE,
+            false => Outcome(-2),
+        }
     }
 }
 

@@ -86,8 +86,15 @@ impl Dispatcher {
             }
             let Some(first) = select::first(self, ctx, set, *algorithm) else { continue };
             let counted = *algorithm == CALL_LOAD && ctx.message.method() == Method::Invite;
-            let fits = |d: &&Arc<Destination>| *algorithm != CALL_LOAD || d.has_room();
-            for destination in order(set, first, self.settings.use_default).filter(fits).take(left) {
+            let now = ctx.now;
+            // Those that follow are skipped for overload as the first: a request tried again is one, too.
+            let fits = |(at, d): &(usize, &Arc<Destination>)| match *algorithm {
+                CALL_LOAD => d.has_room(),
+                select::OVERLOAD => *at == 0 || !d.overload().skips(now, false),
+                _ => true,
+            };
+            let following = order(set, first, self.settings.use_default).enumerate();
+            for (_, destination) in following.filter(fits).take(left) {
                 if taken == 0 {
                     self.send_to(ctx, destination, into);
                     if counted {
@@ -228,8 +235,9 @@ impl Dispatcher {
 /// Destinations in the order they are tried: those that take calls, from the first on around; the default one last.
 fn order(set: &Set, first: usize, use_default: bool) -> impl Iterator<Item = &Arc<Destination>> {
     let size = select::choosable(set, use_default);
-    let around = (first..size).chain(0..first.min(size)).filter_map(|i| set.list.get(i));
-    // The first may be the default itself, when it alone takes calls.
+    // The first may be the default itself, when no other takes this call.
+    let before = if first < size { 0..first } else { 0..0 };
+    let around = (first..size).chain(before).filter_map(|i| set.list.get(i));
     let default = set.list.get(size..).unwrap_or_default().iter();
     around.chain(default).filter(|d| d.is_used())
 }

@@ -28,8 +28,9 @@ pub const COMMANDS: &[RpcCommand] = &[
     },
     RpcCommand {
         name: "dispatcher.oclist",
-        doc: "Overload control of a set's destinations. An error: there is none here.",
-        call: |_, _, _, _| Err(RpcError::new(500, "No overload control")),
+        doc: "Overload control of a set's destinations (algorithm 64): rate, least rate, when it ends or ended in Unix time, number of what asked \
+              for it. Parameter: set.",
+        call: oclist,
     },
     RpcCommand {
         name: "dispatcher.ping_active",
@@ -158,6 +159,22 @@ fn list(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
     };
     let records: Vec<Json> = sets.all().map(set).collect();
     Ok(json!({ "NRSETS": records.len(), "RECORDS": records }))
+}
+
+fn oclist(m: &dyn Module, _: &Core, _: Now, params: &[Json]) -> Answer {
+    let module = module(m)?;
+    let sets = module.sets();
+    let Some(id) = int(params, 0) else { return Err(failed(INVALID)) };
+    let set = sets.set(id).ok_or_else(|| failed("Dispatcher group not found"))?;
+    let row = |d: &std::sync::Arc<Destination>| {
+        let overload = *d.overload();
+        json!({
+            "URI": d.uri, "PRIORITY": d.priority, "OCRATE": overload.rate, "OCMIN": overload.least,
+            "OCTIME_SEC": overload.until() / 1_000_000, "OCTIME_USEC": overload.until() % 1_000_000,
+            "OCSEQ": overload.sequence.unwrap_or(0),
+        })
+    };
+    Ok(set.list.iter().map(row).collect())
 }
 
 fn change(m: &dyn Module, params: &[Json], needed: usize, wanted: impl Fn(&Destination) -> bool) -> Answer {

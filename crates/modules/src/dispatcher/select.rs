@@ -6,6 +6,9 @@ use script::RouteContext;
 use super::Dispatcher;
 use super::sets::{Set, Turn};
 
+/// Round robin with overload control.
+pub const OVERLOAD: i64 = 64;
+
 /// FNV-1a: the same for the same text in every process and version.
 pub fn hash(parts: &[&[u8]]) -> u32 {
     parts
@@ -46,7 +49,7 @@ fn credentials_user(ctx: &RouteContext<'_>) -> Option<Vec<u8>> {
 }
 
 /// Numbers 0 to 99, every one once in a hundred turns, neighbours far from each other.
-fn percent(turn: usize) -> u32 {
+pub fn percent(turn: usize) -> u32 {
     (turn % 100 * 37 % 100) as u32
 }
 
@@ -105,6 +108,7 @@ pub fn first(dispatcher: &Dispatcher, ctx: &RouteContext<'_>, set: &Set, algorit
         }
         11 => by_relative_weight(set, size)?,
         13 => return by_latency(set, size),
+        OVERLOAD => return by_turns_with_overload(ctx, set, size),
         4 => {
             round_robin = true;
             set.turn(Turn::RoundRobin) % size
@@ -115,10 +119,6 @@ pub fn first(dispatcher: &Dispatcher, ctx: &RouteContext<'_>, set: &Set, algorit
             if round_robin { set.turn(Turn::RoundRobin) % size } else { 0 }
         }
         8 | 12 => 0,
-        64 => {
-            round_robin = true;
-            set.turn(Turn::RoundRobin) % size
-        }
         _ => {
             tracing::warn!(target: "dispatcher", algorithm, "there is no such algorithm: the first destination is used");
             0
@@ -130,6 +130,19 @@ pub fn first(dispatcher: &Dispatcher, ctx: &RouteContext<'_>, set: &Set, algorit
         set.go_on_behind(place);
     }
     found.or_else(|| set.list.iter().rposition(|d| d.is_used()))
+}
+
+/// By turns among those that take calls and are not skipped for overload; behind them the default one. `None`: the request is better not sent.
+fn by_turns_with_overload(ctx: &RouteContext<'_>, set: &Set, size: usize) -> Option<usize> {
+    let wanted = set.turn(Turn::RoundRobin) % size;
+    let takes = |place: &usize| {
+        set.list.get(*place).is_some_and(|d| d.is_used() && !d.overload().skips(ctx.now, true))
+    };
+    let found = (wanted..size).chain(0..wanted).find(takes);
+    if let Some(place) = found.filter(|place| *place != wanted) {
+        set.go_on_behind(place);
+    }
+    found.or_else(|| (size..set.list.len()).find(takes))
 }
 
 /// Shares of those that take calls; with `cc` a millisecond of congestion costs a point.

@@ -266,6 +266,91 @@ fn fewest_calls_up_to_the_limit() {
     assert_eq!(call(&bench, &mut bench.reply(ok), "ds_load_update", &[]), 0);
 }
 
+/// How often each port was the first.
+fn firsts(bench: &Bench, ctx: &mut RouteContext<'_>, count: usize, ports: [&str; 3]) -> [usize; 3] {
+    let mut counts = [0; 3];
+    for _ in 0..count {
+        let port = select(bench, ctx, 2, 64);
+        counts[ports.iter().position(|p| *p == port).expect("one of them")] += 1;
+    }
+    counts
+}
+
+#[test]
+fn the_overloaded_are_skipped_as_often_as_they_asked_for() {
+    let ports = ["26201", "26202", "26203"];
+    let (mut bench, _, _file) = make("overload", LIST, &[]);
+    let mut ctx = bench.request(REQUEST);
+    assert_eq!(firsts(&bench, &mut ctx, 99, ports), [33; 3], "by turns");
+    let asks = |ctx: &mut RouteContext<'_>, set: i64, port: &str, [rate, millis, number]: [i64; 3]| {
+        let uri = format!("sip:127.0.0.1:{port}");
+        let args = [set.into(), uri.as_str().into(), rate.into(), millis.into(), number.into()];
+        call(&bench, ctx, "ds_oc_set_attrs", &args)
+    };
+    assert_eq!(asks(&mut ctx, 2, "26201", [100, 2000, 5]), 1);
+    assert_eq!(firsts(&bench, &mut ctx, 99, ports)[0], 0);
+    assert_eq!(listed(&bench, &ctx).len(), 2, "nor is it tried later");
+    // A hundred rounds, in thirty of which it has no turn.
+    assert_eq!(asks(&mut ctx, 2, "26201", [30, 2000, 6]), 1);
+    assert_eq!(firsts(&bench, &mut ctx, 270, ports), [70, 100, 100]);
+    assert_eq!(
+        [[101, 1, 9], [-1, 1, 9], [50, 1, 6], [50, 1, 2]].map(|attrs| asks(&mut ctx, 2, "26201", attrs)),
+        [-1, -1, -2, -2]
+    );
+    assert_eq!((asks(&mut ctx, 77, "26201", [1, 1, 9]), asks(&mut ctx, 2, "1", [1, 1, 9])), (-2, -2));
+    assert_eq!(["26201", "26202", "26203"].map(|p| asks(&mut ctx, 2, p, [100, 2000, 7])), [1; 3]);
+    assert_eq!(call(&bench, &mut ctx, "ds_select_dst", &[2.into(), 64.into()]), -1, "nobody takes any");
+    assert_eq!(select(&bench, &mut ctx, 2, 4).len(), 5, "other algorithms do not ask");
+    let uri = "sip:127.0.0.1:26202".into();
+    assert_eq!(call(&bench, &mut ctx, "ds_dsg_fetch_uri", &[2.into(), uri]), 1);
+    let ends = bench.now.unix() + 2;
+    let told =
+        |key: &str| bench.pv(&ctx, &format!("$dsg({key})")).to_int().and_then(|n| u64::try_from(n).ok());
+    assert_eq!(
+        ["ocrate", "ocseq", "octime_sec", "count", "pactive", "pinactive"].map(told),
+        [100, 7, ends, 3, 100, 0].map(Some)
+    );
+    bench.now.mono = bench.now.mono + std::time::Duration::from_secs(2);
+    let mut ctx = bench.request(REQUEST);
+    assert_eq!(firsts(&bench, &mut ctx, 99, ports), [33; 3], "that was it");
+}
+
+#[test]
+fn the_default_one_takes_what_the_overloaded_do_not() {
+    let list = "1 sip:127.0.0.1:26101 0 9 ocmin=40;ocrate=20\n1 sip:127.0.0.1:26102\n";
+    let (bench, module, _file) = make("overload-default", list, &[("use_default", ParamValue::Int(1))]);
+    let mut ctx = bench.request(REQUEST);
+    let attrs = |ctx: &mut RouteContext<'_>, uri: &str, rate: i64| {
+        let args = [1.into(), uri.into(), rate.into(), 0.into(), 1.into()];
+        call(&bench, ctx, "ds_oc_set_attrs", &args)
+    };
+    let row = rpc(&bench, "oclist", &[json!("1")]).expect("answers");
+    assert_eq!(
+        row[0],
+        json!({"URI": "sip:127.0.0.1:26101", "PRIORITY": 9, "OCRATE": 20, "OCMIN": 40, "OCTIME_SEC": 0, "OCTIME_USEC": 0, "OCSEQ": 0})
+    );
+    let first =
+        |ctx: &mut RouteContext<'_>| (0..100).filter(|_| select(&bench, ctx, 1, 64) == "26101").count();
+    assert_eq!(first(&mut ctx), 100, "an attribute alone makes no overload");
+    assert_eq!(attrs(&mut ctx, "sip:127.0.0.1:26101", 5), 1);
+    assert_eq!(first(&mut ctx), 60, "ocmin is the least");
+    let ends = bench.now.unix_micros + 500_000;
+    let row = rpc(&bench, "oclist", &[json!(1)]).expect("answers");
+    assert_eq!(
+        (&row[0]["OCRATE"], &row[0]["OCSEQ"], &row[1]["OCRATE"], &row[1]["OCMIN"]),
+        (&json!(5), &json!(1), &json!(100), &json!(10))
+    );
+    assert_eq!(
+        (row[0]["OCTIME_SEC"].as_u64(), row[0]["OCTIME_USEC"].as_u64()),
+        (Some(ends / 1_000_000), Some(ends % 1_000_000))
+    );
+    assert_eq!(attrs(&mut ctx, "sip:127.0.0.1:26102", 100), 1);
+    module.sets().set(1).expect("there").list[0].set_state(state::INACTIVE, 1);
+    assert_eq!(call(&bench, &mut ctx, "ds_select_dst", &[1.into(), 64.into()]), -1);
+    assert_eq!(rpc(&bench, "oclist", &[json!(77)]), Err("500 Dispatcher group not found".into()));
+    assert_eq!(rpc(&bench, "oclist", &[]), Err("500 Invalid Parameters".into()));
+}
+
 #[test]
 fn states_set_by_scripts() {
     let (bench, module, _file) = make("mark", LIST, &[("ds_probing_threshold", ParamValue::Int(3))]);

@@ -3,6 +3,8 @@
 //! The database may be down at the start: loading is tried again later, a table is empty until then. Nothing here runs with a lock
 //! held.
 
+use std::collections::HashMap;
+
 use store::{Condition, Database, Error, Query, Value};
 
 use super::settings::Settings;
@@ -60,13 +62,8 @@ pub fn read(db: &dyn Database, settings: &Settings, table: &Table, now: u32) -> 
         ..Query::default()
     };
     let mut items: Vec<Row> = Vec::new();
-    let mut array: Option<(Vec<u8>, i64)> = None;
-    let close = |array: &mut Option<(Vec<u8>, i64)>, items: &mut Vec<Row>| {
-        if let Some((name, count)) = array.take() {
-            let key = [&name[..], settings.array_size_suffix.as_bytes()].concat();
-            items.push((key, Stored::Int(count), Life::Auto));
-        }
-    };
+    // By name: a database that takes `list` and `List` for one when it sorts gives their rows mixed.
+    let mut arrays: HashMap<Vec<u8>, i64> = HashMap::new();
     for row in db.query(&query)? {
         let mut cells = row.into_iter();
         let mut cell = || cells.next().unwrap_or(Value::Null);
@@ -90,19 +87,16 @@ pub fn read(db: &dyn Database, settings: &Settings, table: &Table, now: u32) -> 
             _ => Life::Auto,
         };
         if kind.as_int() != Some(1) {
-            close(&mut array, &mut items);
             items.push((name, value, life));
             continue;
         }
-        if array.as_ref().is_some_and(|(n, _)| *n != name) {
-            close(&mut array, &mut items);
-        }
-        let (name, count) = array.get_or_insert((name, 0));
-        let key = [&name[..], format!("[{count}]").as_bytes()].concat();
+        let count = arrays.entry(name.clone()).or_default();
+        items.push(([&name[..], format!("[{count}]").as_bytes()].concat(), value, life));
         *count += 1;
-        items.push((key, value, life));
     }
-    close(&mut array, &mut items);
+    let suffix = settings.array_size_suffix.as_bytes();
+    let size = |(name, count): (Vec<u8>, i64)| ([&name[..], suffix].concat(), Stored::Int(count), Life::Auto);
+    items.extend(arrays.into_iter().map(size));
     Ok(items)
 }
 

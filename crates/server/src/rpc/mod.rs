@@ -6,25 +6,29 @@ mod memory;
 mod names;
 mod stats;
 mod tm;
+mod uac;
 
 pub use memory::register as register_memory;
 
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
-use script::{Module, RpcCommand, RpcError, ScriptEngine};
+use script::{LocalEnd, Module, RpcCommand, RpcError, ScriptEngine, Services};
 use serde_json::Value as Json;
+use transaction::Now;
 
 use crate::reload::Reloader;
 use crate::worker::Shared;
 
 /// The rows of all files of this folder.
-static COMMANDS: LazyLock<Vec<RpcCommand>> =
-    LazyLock::new(|| [core::ROWS, kemi::ROWS, memory::ROWS, names::ROWS, stats::ROWS, tm::ROWS].concat());
+static COMMANDS: LazyLock<Vec<RpcCommand>> = LazyLock::new(|| {
+    [core::ROWS, kemi::ROWS, memory::ROWS, names::ROWS, stats::ROWS, tm::ROWS, uac::ROWS].concat()
+});
 
 /// The module behind the server's own commands. Its state is what start-up makes after the modules.
 #[derive(Default)]
 pub struct ServerModule {
     running: OnceLock<Running>,
+    waiting: uac::Waiting,
 }
 
 /// What the commands tell about.
@@ -56,13 +60,17 @@ impl Module for ServerModule {
     fn rpc(&self) -> &'static [RpcCommand] {
         &COMMANDS
     }
+    fn local_reply(&self, _: &Services<'_>, _: Now, end: LocalEnd) {
+        self.waiting.tell(end);
+    }
+}
+
+fn own(module: &dyn Module) -> Result<&ServerModule, RpcError> {
+    (module as &dyn std::any::Any).downcast_ref().ok_or_else(|| RpcError::new(500, "Not this module"))
 }
 
 fn running(module: &dyn Module) -> Result<&Running, RpcError> {
-    (module as &dyn std::any::Any)
-        .downcast_ref::<ServerModule>()
-        .and_then(|m| m.running.get())
-        .ok_or_else(|| RpcError::new(500, "Server is starting"))
+    own(module)?.running.get().ok_or_else(|| RpcError::new(500, "Server is starting"))
 }
 
 fn threads(module: &dyn Module) -> Result<Vec<(String, i32)>, RpcError> {
@@ -90,7 +98,6 @@ mod tests {
     use crate::clock::ctime;
     use script::{Core, CoreConfig, Registry};
     use serde_json::json;
-    use transaction::Now;
 
     fn core() -> Core {
         let core = Core {

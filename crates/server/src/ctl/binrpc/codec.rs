@@ -9,7 +9,7 @@
 //! type 4. Texts and names end with NUL, numbers are big-endian without leading zeros, a double is thousandths.
 //!
 //! Kamailio's commands put several members of one name into a structure; JSON cannot. Where its `jsonrpcs` prints a list of objects with one
-//! member each, `[{"Contact": {..}}, {"Contact": {..}}]`, its `ctl` sends one structure. So does [`reply`].
+//! member each, `[{"Contact": {..}}, {"Contact": {..}}]`, its `ctl` sends one structure. So does [`reply`], but for lists in [`APART`].
 
 use serde_json::{Map, Value as Json};
 
@@ -21,6 +21,9 @@ pub const REQUEST_MAX: usize = 1 << 20;
 const DEPTH_MAX: usize = 16;
 /// How deep structures of an answer may be in each other; what lies deeper is left out.
 const ANSWER_DEPTH_MAX: usize = 64;
+
+/// Lists whose items are structures of their own there, too: what names them is a script's choice.
+const APART: [&str; 2] = ["profiles", "variables"];
 
 const REQUEST: u8 = 0;
 const REPLY: u8 = 1;
@@ -206,7 +209,7 @@ pub fn reply(cookie: &[u8], result: &Json) -> Vec<u8> {
         Json::Object(members) if members.is_empty() => {}
         Json::Array(items) if items.iter().all(is_structure_of_one) => {
             if !items.is_empty() {
-                structure(&mut body, items, 0);
+                structure(&mut body, items, true, 0);
             }
         }
         Json::Array(items) => items.iter().for_each(|item| value(&mut body, item, 0)),
@@ -292,7 +295,7 @@ fn value(out: &mut Vec<u8>, json: &Json, depth: usize) {
             _ => text(out, STR, &n.to_string()),
         },
         Json::String(s) => text(out, STR, s),
-        Json::Array(items) => structure(out, items, depth),
+        Json::Array(items) => structure(out, items, true, depth),
         Json::Object(members) => {
             out.push(STRUCT);
             named(out, members, depth);
@@ -301,10 +304,10 @@ fn value(out: &mut Vec<u8>, json: &Json, depth: usize) {
     }
 }
 
-/// A list inside of an answer: members of the objects of one member each, other items without a name.
-fn structure(out: &mut Vec<u8>, items: &[Json], depth: usize) {
+/// A list inside of an answer: members of the objects of one member each when they are to be merged, other items without a name.
+fn structure(out: &mut Vec<u8>, items: &[Json], merge: bool, depth: usize) {
     out.push(STRUCT);
-    let merge = items.iter().all(|i| i.as_object().is_some_and(|o| o.len() == 1));
+    let merge = merge && items.iter().all(|i| i.as_object().is_some_and(|o| o.len() == 1));
     for item in items {
         match item.as_object().filter(|_| merge) {
             Some(members) => named(out, members, depth),
@@ -321,7 +324,10 @@ fn named(out: &mut Vec<u8>, members: &Map<String, Json>, depth: usize) {
     }
     for (name, member) in members {
         text(out, NAME, name);
-        value(out, member, depth + 1);
+        match member.as_array().filter(|_| APART.contains(&name.as_str())) {
+            Some(items) => structure(out, items, false, depth + 1),
+            None => value(out, member, depth + 1),
+        }
     }
 }
 
@@ -386,6 +392,8 @@ mod tests {
             merged,
             hex("a1131a12345678 03 55416f527300 03 45416f5200 216100 45416f5200 216200 83 83")
         );
+        let apart = reply(&COOKIE, &json!({"variables": [{"a": "b"}]}));
+        assert_eq!(apart, hex("a1131812345678 03 950a7661726961626c657300 03 03 256100 216200 83 83 83"));
         let top = reply(&COOKIE, &json!([{"s": {"p": 1}}, {"s": {}}]));
         assert_eq!(top, hex("a1131112345678 03 257300 03 257000 1001 83 257300 0383 83"));
     }
