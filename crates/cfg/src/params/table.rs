@@ -115,7 +115,7 @@ pub(super) static ROWS: [CoreParam; ROWS_LEN] = [
     row("max_recursive_level", &[], Uint, "Depth of routes that call routes; default 100."),
     row("max_while_loops", &[], Uint, "Times a while loop may run; default 100."),
     row("return_mode", &[], Uint, "How the script uses a route's return code; default 0."),
-    row("onsend_route_reply", &[], Bool, "Taken; onsend_route runs for requests only."),
+    row("onsend_route_reply", &[], Bool, "Runs the onsend route for replies that are sent on, too; default no."),
     row("received_route_mode", &[], Int, "1 runs the received route for every message; default 0."),
     row("route_locks_size", &[], Uint, "Locks that serialise the messages of one Call-ID; 0 is off; default 0."),
     row("msg_recv_max_size", &[], Uint, "Bytes; a longer message is dropped; default 32767."),
