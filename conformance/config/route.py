@@ -194,4 +194,20 @@ class Router:
         return 1
 
     def ksr_onsend_route(self, msg):
+        watcher = KSR.pv.get("$hdr(X-Watch)")
+        if watcher and KSR.siputils.is_reply() > 0:
+            self.tell(watcher)
+            KSR.set_drop()  # without effect, as 0: the transaction has moved on
+            return 0
         return 1
+
+    def tell(self, watcher):
+        """What is to be seen of a reply that is about to leave."""
+        to, by, source = "$sndto(ip):$sndto(port)", "$sndfrom(ip):$sndfrom(port)", "$si:$sp"
+        rows = ["To: " + to, "By: " + by, "Source: " + source, "Transport: $sndto(sproto) $sndto(af)", "Method: $rm",
+                "Branch: $T_branch_idx", "Changed: $hdr(X-Ringing)"]
+        KSR.pvx.evalx("$var(told)", "SIP/2.0 $rs Seen\r\n" + "\r\n".join(rows) + "\r\n")
+        sent = KSR.pv.get("$sndto(buf)")
+        text = KSR.pv.get("$var(told)")
+        text += "Vias: %d\r\nIn what is sent: %s\r\n" % (sent.count("Via:"), "X-Ringing" in sent)
+        KSR.corex.send_data("sip:" + watcher, text)

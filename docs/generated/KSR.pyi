@@ -3057,17 +3057,27 @@ class _rtpengine:
 
     @staticmethod
     def rtpengine_subscribe_answer(flags: str, /) -> int:
-        r"""Answers what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        r"""Gives the SDP of this message to the relay, as the third party's answer to the offer of `rtpengine_subscribe_request`; flags name
+        the call with `call-id=`, unless this message belongs to it, and the third party with `to-tag=`. The relay sends the copies from then
+        on; with `allow-transcoding` also when the third party took only some of the codecs.
+
+        Waits for the relay. Returns 1, or -1 when there is no SDP or no `to-tag=`, or no relay does it."""
         ...
 
     @staticmethod
-    def rtpengine_subscribe_request(sdp: str, to_tag: str, from_tag: str, flags: str, /) -> int:
-        r"""Asks the relay for a copy of the call's media. Not supported yet: says so in the log and returns -1."""
+    def rtpengine_subscribe_request(flags: str, sdp_avp: str, to_tag_avp: str, stream_xavp: str, /) -> int:
+        r"""Asks the relay for a copy of the call's media: of the sender of this message, of the sides that `from-tags=` names (also several
+        times), or of both with `all`; `siprec` numbers the streams. `sdp_avp` gets the offer for the third party, `to_tag_avp` the tag it has
+        in the call from now on (`to-tag=` chooses it), the XAVP `stream_xavp` a value for each side with its `tag` and the `label` of each
+        stream.
+
+        Waits for the relay. Returns 1, or -1 when no relay does it."""
         ...
 
     @staticmethod
     def rtpengine_unsubscribe(flags: str, /) -> int:
-        r"""Ends what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1."""
+        r"""Ends the copies to the third party of `to-tag=`, with the flags of `rtpengine_subscribe_answer`. Returns 1 or -1; 1 also when the relay
+        knows no such tag."""
         ...
 
     @staticmethod

@@ -123,6 +123,7 @@ pub const ALL: &[Scenario] = &[
     plain("strict_router_behind", routing::strict_router_behind),
     plain("spiral", routing::spiral),
     plain("stateless", routing::stateless),
+    with("onsend_of_replies", &["ONSEND_ROUTE_REPLY=yes"], routing::onsend_of_replies),
     with("reply_with_another_via", &["CHECK_VIA=yes"], routing::reply_with_another_via),
     plain("where_replies_go", routing::where_replies_go),
     with("nat", &["WITH_NAT"], nat::nat),

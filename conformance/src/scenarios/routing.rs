@@ -1,6 +1,6 @@
 //! Routes: loose, strict, both; spirals; without transactions; where replies go.
 
-use super::stage::{Stage, in_dialog, request};
+use super::stage::{Stage, ack_negative, in_dialog, request};
 use super::{SHORT, Transcript};
 use crate::subject::Subject;
 use std::net::SocketAddr;
@@ -193,5 +193,51 @@ pub(super) fn where_replies_go(subject: &Subject) -> Transcript {
         s.reply("bob", &message.reply("200 OK", "t-bob", ""));
         s.peer("alice").expect("200 OK");
     }
+    s.end()
+}
+
+/// `onsend_route_reply`: the route sees each reply that is sent on the first time, with and without a transaction. A watcher is told what.
+pub(super) fn onsend_of_replies(subject: &Subject) -> Transcript {
+    let mut s = Stage::new(subject, &["alice", "bob", "watcher"]);
+    s.register("bob", "bob", "");
+    let (alice, bob, watcher) = (s.at("alice"), s.at("bob"), s.at("watcher"));
+    let watched = format!("X-Watch: {watcher}\n");
+    s.request("alice", &request(alice, "INVITE", "bob", "leaves1", ""));
+    let invite = s.peer("bob").expect("INVITE");
+    s.reply("bob", &invite.reply("100 Trying", "t-bob", &watched));
+    s.reply("bob", &invite.reply("180 Ringing", "t-bob", &watched));
+    s.peer("alice").expect("180");
+    s.peer("watcher").expect("180 Seen");
+    let accepted = invite.reply("200 OK", "t-bob", &format!("{watched}Contact: <sip:bob@{bob}>\n"));
+    s.reply("bob", &accepted);
+    let ok = s.peer("alice").expect("200 OK");
+    s.peer("watcher").expect("200 Seen");
+    s.request("alice", &in_dialog(alice, "ACK", 1, "leaves1", &ok));
+    s.peer("bob").expect("ACK");
+    s.reply("bob", &accepted);
+    assert!(s.peer("alice").next(std::time::Duration::from_secs(2)).is_some(), "it is sent on again");
+
+    s.request("alice", &request(alice, "INVITE", "bob", "leaves2", ""));
+    let invite = s.peer("bob").expect("INVITE");
+    s.reply("bob", &invite.reply("486 Busy Here", "t-bob", &watched));
+    let busy = s.peer("alice").expect("486");
+    s.peer("watcher").expect("486 Seen");
+    let ack = ack_negative(alice, "bob", "leaves2", &busy);
+    s.peer("alice").send(&ack);
+    s.peer("bob").expect("ACK");
+
+    for (call, extra) in [("leaves3", ""), ("leaves4", "X-Do: stateless\n")] {
+        s.request("alice", &request(alice, "MESSAGE", "bob", call, extra));
+        let message = s.peer("bob").expect("MESSAGE");
+        s.reply("bob", &message.reply("202 Accepted", "t-bob", &watched));
+        s.peer("alice").expect("202");
+        s.peer("watcher").expect("202 Seen");
+    }
+    s.peer("watcher").expect_silence(SHORT);
+    s.ran("ksr_branch", 2);
+    s.ran("ksr_onreply", 5);
+    s.ran("ksr_failure", 1);
+    // Five requests, and what the watcher was told of.
+    s.ran("ksr_onsend_route", 5 + 5);
     s.end()
 }

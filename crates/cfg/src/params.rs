@@ -16,7 +16,7 @@ pub enum ParamKind {
     Bool,
     /// A string between quotes.
     Str,
-    /// A string or a bare word.
+    /// A string or a bare word, but for `yes`, `no` and their synonyms.
     Word,
     /// A bare word.
     Ident,
@@ -30,7 +30,7 @@ pub enum ParamKind {
     Ipv6,
     /// A port.
     Port,
-    /// `UDP TCP TLS SCTP`, or a number.
+    /// `UDP TCP TLS SCTP`, also in small letters.
     Proto,
     /// Socket addresses: see `listen`.
     Listen,
@@ -61,7 +61,7 @@ impl ParamKind {
             ParamKind::Ipv4 => "an IPv4 address",
             ParamKind::Ipv6 => "an IPv6 address",
             ParamKind::Port => "a port",
-            ParamKind::Proto => "UDP, TCP, TLS, SCTP or a number",
+            ParamKind::Proto => "UDP, TCP, TLS or SCTP",
             ParamKind::Listen => "a socket address such as udp:127.0.0.1:5060",
             ParamKind::Alias => "a host name such as example.com:5060",
             ParamKind::Path => "folders between quotes, separated by ':'",
@@ -120,6 +120,31 @@ mod tests {
             assert!(row.doc.len() > 10 && row.doc.ends_with('.'), "{name} has no sentence: {}", row.doc);
         }
         assert!(seen.len() >= 240, "{}", seen.len());
+    }
+
+    /// Names of the cookbook that are no parameters here.
+    const NOT_HERE: &[(&str, &str)] = &[
+        ("desc", "goes with custom globals"),
+        ("descr", "goes with custom globals"),
+        ("description", "goes with custom globals; Kamailio takes no parameter of that name"),
+        ("flags", "a statement of its own"),
+        ("loadmodule", "a statement of its own"),
+        ("loadmodulex", "a statement of its own"),
+        ("modparam", "a statement of its own"),
+        ("modparamx", "a statement of its own"),
+        ("statistics", "about a module"),
+        ("syn_branch", "gone since Kamailio 4.1"),
+    ];
+
+    #[test]
+    fn the_cookbooks_parameters_are_known() {
+        let table = include_str!("../../../docs/kamailio/core_parameters.tsv");
+        let documented: Vec<&str> = table.lines().skip(1).filter_map(|row| row.split('\t').next()).collect();
+        assert!(documented.len() > 250, "{}", documented.len());
+        let known = |name: &str| core_param(name).is_some();
+        let listed = |name: &str| NOT_HERE.iter().any(|(n, _)| *n == name);
+        let wrong: Vec<_> = documented.iter().filter(|name| known(name) == listed(name)).collect();
+        assert!(wrong.is_empty(), "unknown and not listed, or both: {wrong:?}");
     }
 
     #[test]

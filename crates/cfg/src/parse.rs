@@ -345,13 +345,18 @@ impl Parser<'_> {
             },
             ParamKind::Int => number,
             ParamKind::Str | ParamKind::Path | ParamKind::Engine => string,
-            ParamKind::Word => string.or(ident),
+            // The others are numbers to Kamailio.
+            ParamKind::Word => string.or(ident.filter(|_| number.is_none())),
             ParamKind::Ident => ident,
             ParamKind::IntOrIdent => number.or(ident),
-            ParamKind::Proto => number.or(ident).filter(|(value, ..)| {
-                value.as_int().is_some() || value.as_str().and_then(crate::Proto::parse).is_some()
+            ParamKind::Proto => ident.filter(|(value, ..)| {
+                let proto = value.as_str().and_then(crate::Proto::parse);
+                proto.is_some_and(|p| !matches!(p, crate::Proto::Ws | crate::Proto::Wss))
             }),
             ParamKind::Host | ParamKind::Ipv4 | ParamKind::Ipv6 => {
+                if kind != ParamKind::Host && string.is_some() {
+                    return None;
+                }
                 let (text, span) = self.joined()?;
                 let bare = text.trim_start_matches('[').trim_end_matches(']');
                 let fits = match kind {
@@ -378,15 +383,29 @@ impl Parser<'_> {
                 self.config.cfgengine = Some(crate::EngineChoice { name: engine.clone(), span });
             }
             ("socket_workers", Value::Int(n)) => self.workers = u32::try_from(*n).ok(),
-            ("log_facility", Value::Ident(facility)) if !is_facility(facility) => {
-                let near = suggest(facility, FACILITIES).map(|near| format!("did you mean '{near}'?"));
-                let message = format!("'{facility}' is not a syslog facility");
-                self.error(value_span, message).hint =
-                    near.or_else(|| Some("such as LOG_DAEMON or LOG_LOCAL0".into()));
-            }
+            (name, Value::Ident(word) | Value::Str(word)) => self.choice(name, word, value_span),
             _ => {}
         }
         self.config.params.push(Assignment { name: row.name.to_owned(), value, span: name.span, value_span });
+    }
+
+    /// Says so when a parameter takes certain words only, and this is none of them.
+    fn choice(&mut self, name: &str, word: &str, span: Span) {
+        let (choices, what, such_as): (&[&str], _, _) = match name {
+            "log_facility" => (&FACILITIES, "a syslog facility", "such as LOG_DAEMON or LOG_LOCAL0"),
+            "tcp_poll_method" => (&POLL_METHODS, "a way to watch sockets", "such as epoll_lt or poll"),
+            "ipv6_hex_style" => (&["A", "a", "c"], "a style of IPv6 addresses", "\"A\", \"a\" or \"c\""),
+            _ => return,
+        };
+        let fits = |choice: &&str| match choice.len() {
+            1 => word.starts_with(*choice),
+            _ => choice.eq_ignore_ascii_case(word),
+        };
+        if choices.iter().any(fits) {
+            return;
+        }
+        let near = suggest(word, choices.iter().copied()).map(|near| format!("did you mean '{near}'?"));
+        self.error(span, format!("'{word}' is not {what}")).hint = near.or_else(|| Some(such_as.into()));
     }
 
     /// `coreparam[name] = value`.
@@ -513,6 +532,4 @@ const FACILITIES: [&str; 20] = [
     "LOG_LOCAL7",
 ];
 
-fn is_facility(name: &str) -> bool {
-    FACILITIES.contains(&name)
-}
+const POLL_METHODS: [&str; 7] = ["poll", "epoll_lt", "epoll_et", "sigio_rt", "select", "kqueue", "/dev/poll"];

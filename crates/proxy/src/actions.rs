@@ -66,6 +66,7 @@ impl Proxy {
         while let Some(action) = queue.pop_front() {
             match action {
                 Action::Transmit { hop, bytes } => services.outbox.push(hop, bytes),
+                Action::Forward(forward) => self.forward_reply(services, now, *forward),
                 Action::RunRoute { id, route, branch, reply, from, code, request, script } => {
                     let wanted = Wanted { id, route, branch, reply, from, code, request, script };
                     // None: it awaits, and the transaction waits for it.
@@ -223,7 +224,7 @@ impl Proxy {
         decision
     }
 
-    fn reply_inbound(&self, hop: Hop) -> Inbound {
+    pub(crate) fn reply_inbound(&self, hop: Hop) -> Inbound {
         let local = self
             .core
             .listeners

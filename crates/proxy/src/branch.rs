@@ -131,7 +131,9 @@ impl Proxy {
             };
             print::request(&ctx.message, edits, &how, out);
         });
-        if self.run_onsend(ctx) {
+        if let Some(callback) = self.onsend_route()
+            && self.run_onsend(ctx, callback, hop, &bytes)
+        {
             return Err(Unsent::Dropped);
         }
         self.counters().fwd_requests.inc();

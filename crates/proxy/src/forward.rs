@@ -1,12 +1,14 @@
 //! Without a transaction: `forward()`, end-to-end ACKs, and replies that belong to no transaction here.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
 
 use message::{Edits, Message, print};
-use script::{Inbound, RelayTo, RouteContext, RouteKind, RunOutcome, Services};
-use transaction::{Hop, SocketId};
+use script::{Inbound, RelayTo, RouteContext, Services};
+use transaction::{Hop, Now, SocketId};
 
 use crate::branch::add_path;
+use crate::receive::print_shared;
 use crate::{Proxy, resolve};
 
 impl Proxy {
@@ -35,30 +37,27 @@ impl Proxy {
             self.add_record_route(ctx, hop, &mut edits);
             own = Some(edits);
         }
-        if self.run_onsend(ctx) {
-            return -1;
-        }
         let edits = own.as_ref().unwrap_or(&ctx.edits);
-        ctx.outbox.print(hop, |out| {
+        let write = |out: &mut Vec<u8>| {
             let how = print::Forward {
                 uri: (!ctx.target.uri.is_empty()).then_some(&ctx.target.uri[..]),
                 via: Some(&via),
                 via_stamp: print::via_stamp(&ctx.message, ctx.inbound.source, ctx.force_rport),
             };
             print::request(&ctx.message, edits, &how, out);
-        });
+        };
+        match self.onsend_route() {
+            None => ctx.outbox.print(hop, write),
+            Some(callback) => {
+                let bytes = print_shared(write);
+                if self.run_onsend(ctx, callback, hop, &bytes) {
+                    return -1;
+                }
+                ctx.outbox.push(hop, bytes);
+            }
+        }
         self.counters().fwd_requests.inc();
         1
-    }
-
-    /// The onsend route of a request that is about to leave; whether it dropped it.
-    pub(crate) fn run_onsend(&self, ctx: &mut RouteContext<'_>) -> bool {
-        let Some(callback) = self.onsend_route() else { return false };
-        let kind = std::mem::replace(&mut ctx.kind, RouteKind::Onsend);
-        ctx.dropped = false;
-        let outcome = self.run(ctx, callback);
-        ctx.kind = kind;
-        std::mem::take(&mut ctx.dropped) || outcome == RunOutcome::Drop
     }
 
     fn stateless_branch(&self, message: &Message, previous: Option<&[u8]>) -> String {
@@ -87,7 +86,13 @@ impl Proxy {
     }
 
     /// Sends a reply on by its second Via (RFC 3261 §16.7, stateless). A reply without one was to a request of our own: dropped.
-    pub(crate) fn forward_reply_stateless(&self, services: &Services<'_>, inbound: Inbound, reply: &Message) {
+    pub(crate) fn forward_reply_stateless(
+        &self,
+        services: &Services<'_>,
+        now: Now,
+        inbound: Inbound,
+        reply: &Arc<Message>,
+    ) {
         let Some(Ok(via)) = reply.vias().nth(1) else { return self.counters().drop_replies.inc() };
         let Some(remote) = via.reply_address() else { return self.counters().err_replies.inc() };
         let transport = via.transport.unwrap_or(inbound.transport);
@@ -102,7 +107,7 @@ impl Proxy {
             .or_else(|| (0..self.core.listeners.len()).find(|i| fits(i)));
         let Some(socket) = socket else { return self.counters().err_replies.inc() };
         let hop = Hop { transport, remote, socket: SocketId(socket as u16) };
-        services.outbox.print(hop, |out| print::forwarded_reply(reply, &Edits::new(), out));
+        self.send_stateless_reply(services, now, inbound, reply, hop);
         self.counters().fwd_replies.inc();
     }
 }

@@ -14,6 +14,7 @@ mod forward;
 mod hooks;
 mod local;
 mod loops;
+mod onsend;
 mod receive;
 mod relay;
 mod reply;
@@ -106,6 +107,9 @@ impl Proxy {
     /// A proxy over these sockets and modules.
     pub fn new(core: Arc<Core>, routes: Routes, settings: Settings) -> Proxy {
         let shards = Arc::new(Shards::new(core.config.seed, settings.max_transactions));
+        if core.config.onsend_route_reply {
+            shards.each(|shard| shard.tell_forwards());
+        }
         counters::register_gauges(&core.statistics, &shards);
         let counters = Counters::new(&core.statistics);
         let via = core.listeners.iter().map(via_start).collect();

@@ -263,12 +263,14 @@ impl Proxy {
         id: Option<(TransactionId, u16)>,
         message: Arc<Message>,
     ) {
-        let Some((id, branch)) = id else { return self.forward_reply_stateless(services, inbound, &message) };
+        let Some((id, branch)) = id else {
+            return self.forward_reply_stateless(services, now, inbound, &message);
+        };
         let forward = (message.status() != 100 && message.method() != Method::Cancel)
             .then(|| print_shared(|out| print::forwarded_reply(&message, &Edits::new(), out)));
         let input = Input::ReplyReceived { branch, reply: message.clone(), from: inbound.back(), forward };
         if self.step(services, now, id, input).is_err() {
-            self.forward_reply_stateless(services, inbound, &message);
+            self.forward_reply_stateless(services, now, inbound, &message);
         }
     }
 

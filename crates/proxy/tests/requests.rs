@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use common::*;
 use script::{RelayTo, RunOutcome};
 use trunkline_proxy::Settings;
@@ -249,5 +252,91 @@ fn the_onsend_route_sees_what_is_forwarded_with_and_without_a_transaction() {
         let dropped = b.send(ALICE, &request("MESSAGE", "sip:bob@10.0.0.3", "o2", ""));
         assert!(!dropped.iter().any(|(to, _)| to == BOB), "stateless {stateless}: {dropped:?}");
         assert_eq!(b.ran("onsend"), 2, "stateless {stateless}");
+    }
+}
+
+/// `forward()` when the request's Call-ID starts with `s`, else `t_relay`; an onsend route that writes down what it sees.
+fn with_onsend_of_replies() -> (Bench, Rc<RefCell<Vec<String>>>) {
+    let b = Bench::with_onsend_of_replies(
+        |ctx| {
+            ctx.flags = 8;
+            ctx.vars().with(|lists| lists.avps.push((b"x"[..].into(), script::vars::VarValue::Int(7))));
+            if ctx.message.call_id().starts_with(b"s") {
+                ctx.transactions.forward_stateless(ctx, RelayTo::Uris);
+                return RunOutcome::Returned(1);
+            }
+            relay(ctx)
+        },
+        vec![module("pv", &[], &[]), module("tmx", &[], &[])],
+    );
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let note = seen.clone();
+    b.route("onsend", move |ctx| {
+        let names = [
+            "$rs",
+            "$si",
+            "$sndto(ip)",
+            "$sndto(port)",
+            "$sndto(sproto)",
+            "$sndto(af)",
+            "$sndfrom(ip)",
+            "$T_branch_idx",
+            "$avp(x)",
+        ];
+        let values = names.map(|name| {
+            let pv = ctx.core.registry.parse_pv(name.as_bytes()).unwrap();
+            String::from_utf8_lossy(&pv.get(ctx).to_text()).into_owned()
+        });
+        let (_, bytes) = ctx.sending.clone().unwrap();
+        let vias = String::from_utf8_lossy(&bytes).matches("Via:").count();
+        note.borrow_mut().push(format!("{} vias={vias} flags={}", values.join(" "), ctx.flags));
+        ctx.dropped = !ctx.message.is_request();
+        RunOutcome::Returned(0)
+    });
+    (b, seen)
+}
+
+#[test]
+fn the_onsend_route_sees_replies_too_when_that_is_asked_for() {
+    let (b, seen) = with_onsend_of_replies();
+    let take = || seen.borrow_mut().split_off(0);
+    for (call, index, avp, flags) in [("t1", "0", "7", 8), ("s1", "-1", "", 0)] {
+        let sent = b.send(ALICE, &request("INVITE", "sip:bob@10.0.0.3", call, ""));
+        let request = &sent.last().unwrap().1;
+        assert_eq!(take(), [format!(" 10.0.0.2 10.0.0.3 5060 udp 2 10.0.0.1 {index} 7 vias=2 flags=8")]);
+        for code in ["180", "486"] {
+            let line =
+                format!("{code} 10.0.0.3 10.0.0.2 5060 udp 2 10.0.0.1 {index} {avp} vias=1 flags={flags}");
+            let sent = b.send(BOB, &reply(request, &format!("{code} Said"), "tb"));
+            // It goes whatever the route does.
+            assert!(lines(&sent).contains(&format!("10.0.0.2:5060 SIP/2.0 {code} Said")), "{sent:?}");
+            assert_eq!(take(), [line]);
+        }
+    }
+    // Neither a 100, nor what is made here, nor what is sent again.
+    let sent = b.send(ALICE, &request("INVITE", "sip:bob@10.0.0.3", "t2", ""));
+    take();
+    b.send(BOB, &reply(&sent.last().unwrap().1, "100 Trying", "tb"));
+    b.send(BOB, &reply(&sent.last().unwrap().1, "180 Ringing", "tb"));
+    take();
+    let again = b.send(ALICE, &request("INVITE", "sip:bob@10.0.0.3", "t2", ""));
+    assert_eq!(lines(&again), ["10.0.0.2:5060 SIP/2.0 180 Ringing"]);
+    assert!(take().is_empty());
+}
+
+#[test]
+fn the_onsend_route_sees_no_reply_unless_that_is_asked_for() {
+    for stateless in [false, true] {
+        let b = Bench::with_onsend(move |ctx| {
+            if stateless {
+                ctx.transactions.forward_stateless(ctx, RelayTo::Uris);
+                return RunOutcome::Returned(1);
+            }
+            relay(ctx)
+        });
+        b.route("onsend", |_| RunOutcome::Returned(1));
+        let sent = b.send(ALICE, &request("MESSAGE", "sip:bob@10.0.0.3", "o1", ""));
+        assert_eq!(b.send(BOB, &reply(&sent[0].1, "200 OK", "tb")).len(), 1);
+        assert_eq!(b.ran("onsend"), 1, "stateless {stateless}");
     }
 }

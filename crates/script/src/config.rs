@@ -28,6 +28,8 @@ pub struct CoreConfig {
     pub timing: std::sync::Arc<crate::LiveTiming>,
     /// `max_branches` in a destination set besides the Request-URI. Default 12.
     pub max_branches: usize,
+    /// `onsend_route_reply`: the onsend route runs for forwarded replies too. Default false.
+    pub onsend_route_reply: bool,
     /// `server_id`.
     pub server_id: u32,
     /// Folder of the main configuration file: where files that modules name without a folder are.
@@ -61,6 +63,7 @@ impl Default for CoreConfig {
             levels: Default::default(),
             timing: Default::default(),
             max_branches: 12,
+            onsend_route_reply: false,
             server_id: 0,
             folder: Default::default(),
             local_hosts: Default::default(),

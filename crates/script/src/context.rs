@@ -185,6 +185,8 @@ pub struct RouteContext<'s> {
     pub decision: Outcome,
     /// Module state of this message.
     pub slots: Slots,
+    /// Onsend routes: where the message goes, and what is sent.
+    pub sending: Option<(Hop, Arc<[u8]>)>,
     /// What modules want to hear of the transaction.
     pub watch: crate::Interest,
     /// What modules keep with the request and its transaction.
@@ -271,6 +273,7 @@ impl<'s> RouteContext<'s> {
             options: None,
             decision: Outcome::default(),
             slots: Slots::default(),
+            sending: None,
             watch: crate::Interest::NONE,
             kept: crate::Kept::default(),
             advertise: (None, None),

@@ -33,6 +33,7 @@ pub fn core_config(config: &Config, args: &RunArgs, found: &mut Vec<Diagnostic>)
         c.user_agent_header = text;
     }
     c.server_signature = config.bool("server_signature").unwrap_or(true);
+    c.onsend_route_reply = config.bool("onsend_route_reply").unwrap_or(false);
     if let Some(n) = config.int("max_branches").and_then(|n| usize::try_from(n).ok()) {
         c.max_branches = n;
     }

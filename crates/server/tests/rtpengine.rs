@@ -1,5 +1,5 @@
 //! A call through the real `rtpengine` (Debian's `rtpengine-daemon`) without its kernel module: the SDP of both sides names the relay, and
-//! RTP passes it both ways. When it goes away, calls go on without it.
+//! RTP passes it both ways. When it goes away, calls go on without it. A third party calls in and hears one side.
 
 mod common;
 
@@ -28,6 +28,45 @@ class Handler:
         return 1
     def ksr_onreply(self, msg):
         KSR.rtpengine.rtpengine_manage(FLAGS)
+        return 1
+def mod_init():
+    return Handler()
+"#;
+
+/// A call as above; one with Call-ID `listen` gets what alice says in it.
+const LISTENING: &str = r#"
+import KSR
+CALL = "call-id=through "
+class Handler:
+    def child_init(self, rank):
+        return 0
+    def ksr_request_route(self, msg):
+        if KSR.pv.get("$ci") == "listen":
+            return self.listen()
+        if KSR.is_INVITE():
+            KSR.rtpengine.rtpengine_manage("")
+            KSR.tm.t_on_reply("ksr_onreply")
+        KSR.tm.t_relay()
+        return 1
+    def ksr_onreply(self, msg):
+        KSR.rtpengine.rtpengine_manage("")
+        return 1
+    def listen(self):
+        engine, said = KSR.rtpengine, None
+        if KSR.is_ACK():
+            self.answered = engine.rtpengine_subscribe_answer(CALL + "to-tag=" + self.tag)
+            return 1
+        if KSR.is_INVITE():
+            said = engine.rtpengine_subscribe_request(CALL + "from-tag=f siprec", "$avp(sdp)", "$avp(tag)", "streams")
+            self.tag = KSR.pv.get("$avp(tag)")
+            streams = [KSR.pv.get("$xavp(streams[0]=>" + name + ")") for name in ("tag", "label")]
+            KSR.hdr.append_to_reply("X-Streams: " + str(streams) + "\r\n")
+            KSR.textops.set_reply_body(KSR.pv.get("$avp(sdp)"), "application/sdp")
+        elif KSR.is_BYE():
+            said = (self.answered, engine.rtpengine_unsubscribe(CALL + "to-tag=" + self.tag))
+        KSR.hdr.append_to_reply("X-Said: " + str(said) + "\r\n")
+        KSR.tm.t_newtran()
+        KSR.tm.t_reply(200, "OK")
         return 1
 def mod_init():
     return Handler()
@@ -191,24 +230,35 @@ fn call(server: &Server, alice: &Agent, bob: &Agent, id: &str) -> (String, Strin
     (received, ok)
 }
 
-/// RTP from one side to the relay's port until the other side has it. PCMU silence, RFC 3550 §5.1.
-fn rtp(from: &Agent, relay: u16, to: &Agent, ssrc: u8) {
-    to.media.set_read_timeout(Some(Duration::from_millis(100))).expect("timeout");
+/// A packet of PCMU silence, RFC 3550 §5.1.
+fn packet(sequence: u16, ssrc: u8) -> Vec<u8> {
+    let mut packet = vec![0x80, 0];
+    packet.extend_from_slice(&sequence.to_be_bytes());
+    packet.extend_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+    packet.extend_from_slice(&[0, 0, 0, ssrc]);
+    packet.extend_from_slice(&[0xff; 160]);
+    packet
+}
+
+/// RTP from one side to the relay's port until each of the others has it; the number of the last packet.
+fn rtp(from: &Agent, relay: u16, to: &[&Agent], ssrc: u8) -> u16 {
     let until = Instant::now() + PATIENCE;
+    let mut without: Vec<&Agent> = to.to_vec();
     for sequence in 1u16.. {
-        let mut packet = vec![0x80, 0];
-        packet.extend_from_slice(&sequence.to_be_bytes());
-        packet.extend_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
-        packet.extend_from_slice(&[0, 0, 0, ssrc]);
-        packet.extend_from_slice(&[0xff; 160]);
-        from.media.send_to(&packet, ("127.0.0.1", relay)).expect("sent");
-        let mut buffer = [0; 2000];
-        if let Ok((n, _)) = to.media.recv_from(&mut buffer) {
+        from.media.send_to(&packet(sequence, ssrc), ("127.0.0.1", relay)).expect("sent");
+        without.retain(|to| {
+            to.media.set_read_timeout(Some(Duration::from_millis(100))).expect("timeout");
+            let mut buffer = [0; 2000];
+            let Ok((n, _)) = to.media.recv_from(&mut buffer) else { return true };
             assert_eq!((n, buffer[1] & 0x7f), (172, 0));
-            return;
+            false
+        });
+        if without.is_empty() {
+            return sequence;
         }
         assert!(Instant::now() < until, "no RTP through the relay");
     }
+    unreachable!("PATIENCE ends earlier")
 }
 
 #[test]
@@ -228,8 +278,8 @@ fn a_call_goes_through_the_relay_and_on_without_it() {
     assert!(ports.0 != own(&alice) && ports.1 != own(&bob), "{ports:?}");
     let body = |m: &str| m.split_once("\r\n\r\n").map(|(_, b)| b.len().to_string()).expect("a body");
     assert_eq!(header(&invite, "Content-Length"), body(&invite));
-    rtp(&alice, ports.1, &bob, 1);
-    rtp(&bob, ports.0, &alice, 2);
+    rtp(&alice, ports.1, &[&bob], 1);
+    rtp(&bob, ports.0, &[&alice], 2);
 
     let shown = server.ask("rtpengine.show", serde_json::json!(["all"]));
     assert_eq!((&shown[0]["disabled"], &shown[0]["set"]), (&0.into(), &0.into()), "{shown}");
@@ -261,4 +311,50 @@ fn a_call_goes_through_the_relay_and_on_without_it() {
     server.logged("RTP relay does not answer");
     assert_eq!(server.statistic("panics"), 0);
     server.ran(&[("ksr_request_route", 3), ("ksr_onreply", 2)]);
+}
+
+#[test]
+fn a_third_party_hears_one_side_until_it_hangs_up() {
+    let relay = Relay::start();
+    let core = format!(
+        "loadmodule \"rtpengine.so\"\nmodparam(\"rtpengine\", \"rtpengine_sock\", \"udp:127.0.0.1:{}\")\n\
+         loadmodule \"textops.so\"\nchildren=1",
+        relay.port
+    );
+    let server = Server::start(&core, LISTENING);
+    let (alice, bob, carol) = (Agent::new(), Agent::new(), Agent::new());
+    let (invite, ok) = call(&server, &alice, &bob, "through");
+    let (to_alice, to_bob) = (media_port(&invite), media_port(&ok));
+    rtp(&alice, to_bob, &[&bob], 1);
+
+    let send = |text: String| carol.sip.send_to(text.as_bytes(), server.address).expect("sent");
+    send(request("INVITE", 1, &carol, &bob, "", "listen", ""));
+    let offer = carol.expect(" 200 ");
+    let label = offer.lines().find_map(|l| l.strip_prefix("a=label:")).expect("a label");
+    let streams = format!("['f', '{label}']");
+    assert_eq!((header(&offer, "X-Said"), header(&offer, "X-Streams")), ("1", streams.as_str()), "{offer}");
+    assert!(offer.contains("a=sendonly") && ![to_alice, to_bob].contains(&media_port(&offer)), "{offer}");
+    let tag = header(&offer, "To").split_once(";tag=").map(|(_, tag)| format!(";tag={tag}")).expect("a tag");
+    let answer = carol.sdp() + "a=recvonly\r\n";
+    send(request("ACK", 1, &carol, &bob, &tag, "listen", &answer));
+    let last = rtp(&alice, to_bob, &[&bob, &carol], 1);
+
+    send(request("BYE", 2, &carol, &bob, &tag, "listen", ""));
+    let bye = carol.expect(" 200 ");
+    assert_eq!(header(&bye, "X-Said"), "(1, 1)", "{bye}");
+    // The relay takes one packet after the other: when bob has the second of these, the first has gone wherever it goes.
+    let later = last + 1;
+    for sequence in [later, later + 1] {
+        alice.media.send_to(&packet(sequence, 1), ("127.0.0.1", to_bob)).expect("sent");
+    }
+    let sequence = |buffer: &[u8]| u16::from_be_bytes([buffer[2], buffer[3]]);
+    let mut buffer = [0; 2000];
+    bob.media.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    while bob.media.recv_from(&mut buffer).map(|_| sequence(&buffer)).expect("RTP") <= later {}
+    carol.media.set_nonblocking(true).expect("nonblocking");
+    while carol.media.recv_from(&mut buffer).is_ok() {
+        assert!(sequence(&buffer) < later, "RTP after unsubscribe");
+    }
+    assert_eq!(server.statistic("panics"), 0);
+    server.ran(&[("ksr_request_route", 4), ("ksr_onreply", 1)]);
 }

@@ -10,7 +10,7 @@ use message::{Message, Method};
 
 use crate::best_reply::{Choice, choose};
 use crate::matching;
-use crate::transaction::{Env, Transaction};
+use crate::transaction::{Env, Maker, Transaction};
 use crate::{Action, Armed, Input, Outcome, Route, Timestamp};
 
 /// A deferred queue this long takes no more provisional replies.
@@ -207,9 +207,10 @@ impl Transaction {
             return;
         }
         if let Some(bytes) = forward {
-            self.send_upstream(code, bytes, false, env);
+            let number = self.number_of(index);
+            self.send_upstream(code, bytes, Maker::Branch(number, &reply), env);
             if self.armed.told {
-                env.out.push(Action::Provisional { id: self.id, branch: self.number_of(index), reply });
+                env.out.push(Action::Provisional { id: self.id, branch: number, reply });
             }
         }
     }
@@ -235,7 +236,7 @@ impl Transaction {
             // Every 2xx to an INVITE is told, retransmissions too: each wants its ACK.
             self.local_final(code, Some(Arc::clone(&reply)), env);
         } else if let Some(bytes) = forward {
-            self.send_upstream(code, bytes, false, env);
+            self.send_upstream(code, bytes, Maker::Branch(self.number_of(index), &reply), env);
         }
         if !self.done {
             self.completed(code, Some(self.number_of(index)), Some(reply), env);
@@ -386,9 +387,11 @@ impl Transaction {
             503 if !self.options.keep_503 => (500, as_500(bytes)),
             _ => (code, bytes),
         };
-        self.send_upstream(code, bytes, false, env);
         let number = self.number_of(index);
-        self.completed(code, Some(number), self.failure_of(number), env);
+        let reply = self.failure_of(number);
+        let maker = reply.as_ref().map_or(Maker::Us, |reply| Maker::Branch(number, reply));
+        self.send_upstream(code, bytes, maker, env);
+        self.completed(code, Some(number), reply, env);
     }
 
     /// A final reply where no branch gave one.

@@ -268,12 +268,34 @@ pub enum Input {
     Suspend,
 }
 
+/// A branch's reply on its way to the caller.
+#[derive(Debug, Clone)]
+pub struct Forward {
+    /// Transaction.
+    pub id: TransactionId,
+    /// Number of the branch.
+    pub branch: u16,
+    /// The reply as it came.
+    pub reply: Arc<Message>,
+    /// Who sent it.
+    pub from: Option<Hop>,
+    /// Where it goes.
+    pub hop: Hop,
+    /// What is sent.
+    pub bytes: Arc<[u8]>,
+    /// What the script attached.
+    pub script: Option<Arc<dyn Any + Send + Sync>>,
+}
+
 /// What is to be done, in this order.
 #[allow(missing_docs)] // the fields bear their names
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Send bytes.
     Transmit { hop: Hop, bytes: Arc<[u8]> },
+    /// Send bytes made of a branch's reply. In place of `Transmit` for each reply that the caller gets the first time, but for 2xx after
+    /// the first; only with [`Shard::tell_forwards`].
+    Forward(Box<Forward>),
     /// Run a route and come back with [`Input::Routed`]. `code` is the reply's code or the internal one (408).
     RunRoute {
         id: TransactionId,

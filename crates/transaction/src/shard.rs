@@ -7,7 +7,7 @@ use std::time::Duration;
 use message::{Message, Method};
 
 use crate::matching::{self, ByHash};
-use crate::transaction::{Env, Transaction};
+use crate::transaction::{Env, Maker, Transaction};
 use crate::wheel::{Entry, TimerWheel};
 use crate::{Action, Armed, Input, NewTransaction, Options, Timestamp, Timing, TransactionId, View};
 
@@ -27,6 +27,7 @@ pub struct Shard {
     wheel: TimerWheel,
     due: Vec<Entry>,
     counts: Counts,
+    forwards: bool,
 }
 
 /// One place of the slab. INVITEs with the same Call-ID and CSeq number (forked upstream, spiralling, or an attack) form a list.
@@ -165,7 +166,13 @@ impl Shard {
             wheel: TimerWheel::new(),
             due: Vec::new(),
             counts: Counts::default(),
+            forwards: false,
         }
+    }
+
+    /// From now on replies of branches are sent on by [`Action::Forward`].
+    pub fn tell_forwards(&mut self) {
+        self.forwards = true;
     }
 
     /// Live transactions.
@@ -272,9 +279,9 @@ impl Shard {
             _ => None,
         };
         let mut t = Box::new(Transaction::new(id, new, now));
-        let mut env = Env { now, out, counts: &mut self.counts };
+        let mut env = Env { now, out, counts: &mut self.counts, forwards: self.forwards };
         if let Some(bytes) = trying {
-            t.send_upstream(100, bytes, true, &mut env);
+            t.send_upstream(100, bytes, Maker::Us, &mut env);
         }
         self.counts.total += 1;
         self.counts.total_local += u64::from(local);
@@ -357,7 +364,7 @@ impl Shard {
     ) -> Result<(), Unknown> {
         let slot = self.slot_of(id).ok_or(Unknown)?;
         let t = self.slots.get_mut(slot).and_then(|place| place.transaction.as_deref_mut()).ok_or(Unknown)?;
-        t.step(input, &mut Env { now, out, counts: &mut self.counts });
+        t.step(input, &mut Env { now, out, counts: &mut self.counts, forwards: self.forwards });
         self.settle(slot, now, out);
         Ok(())
     }
@@ -381,7 +388,7 @@ impl Shard {
                 self.schedule(slot, now);
                 continue;
             }
-            t.expire(&mut Env { now, out, counts: &mut self.counts });
+            t.expire(&mut Env { now, out, counts: &mut self.counts, forwards: self.forwards });
             self.settle(slot, now, out);
         }
         self.due = due;

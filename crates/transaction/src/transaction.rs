@@ -13,8 +13,8 @@ use crate::machine::{Ask, Setting};
 use crate::matching;
 use crate::noninvite_server::{self, NonInviteServer};
 use crate::{
-    Action, Armed, Counts, Hop, Input, LocalReply, NewBranch, NewTransaction, Options, Timestamp, Timing,
-    TransactionId,
+    Action, Armed, Counts, Forward, Hop, Input, LocalReply, NewBranch, NewTransaction, Options, Timestamp,
+    Timing, TransactionId,
 };
 
 /// Most branches of one transaction; Kamailio's `max_branches` allows 31.
@@ -26,6 +26,16 @@ pub(crate) struct Env<'a> {
     pub now: Timestamp,
     pub out: &'a mut Vec<Action>,
     pub counts: &'a mut Counts,
+    /// [`Shard::tell_forwards`](crate::Shard::tell_forwards)
+    pub forwards: bool,
+}
+
+/// Who made a reply that goes upstream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Maker<'r> {
+    Us,
+    /// The callee of the branch with this number.
+    Branch(u16, &'r Arc<Message>),
 }
 
 #[derive(Debug)]
@@ -255,13 +265,19 @@ impl Transaction {
     }
 
     /// Sends a reply upstream as the server machine allows.
-    pub fn send_upstream(&mut self, code: u16, bytes: Arc<[u8]>, local: bool, env: &mut Env<'_>) {
+    pub fn send_upstream(&mut self, code: u16, bytes: Arc<[u8]>, maker: Maker<'_>, env: &mut Env<'_>) {
         if self.is_local() {
             self.status = code;
             return;
         }
+        let local = matches!(maker, Maker::Us);
         if self.server_step(invite_server::Input::Reply { code, local }, env).transmit {
-            env.out.push(Action::Transmit { hop: self.reply_to, bytes: Arc::clone(&bytes) });
+            env.out.push(match maker {
+                Maker::Branch(branch, reply) if env.forwards && !self.done => {
+                    self.forward(branch, reply, Arc::clone(&bytes))
+                }
+                _ => Action::Transmit { hop: self.reply_to, bytes: Arc::clone(&bytes) },
+            });
             self.status = code;
             self.last_reply = Some(bytes);
         } else if self.is_invite() && (200..300).contains(&code) {
@@ -269,6 +285,18 @@ impl Transaction {
             // immediately: any 2xx response to an INVITE request" (§16.7 step 5)
             env.out.push(Action::Transmit { hop: self.reply_to, bytes });
         }
+    }
+
+    fn forward(&self, branch: u16, reply: &Arc<Message>, bytes: Arc<[u8]>) -> Action {
+        Action::Forward(Box::new(Forward {
+            id: self.id,
+            branch,
+            from: self.index_of(branch).and_then(|index| self.branches.get(index)?.from),
+            reply: Arc::clone(reply),
+            hop: self.reply_to,
+            bytes,
+            script: self.script.clone(),
+        }))
     }
 
     /// Marks the final reply as sent and tells.
@@ -320,12 +348,14 @@ impl Transaction {
         }
         let LocalReply { code, bytes } = reply;
         if code < 200 {
-            self.send_upstream(code, bytes, true, env);
+            self.send_upstream(code, bytes, Maker::Us, env);
             return;
         }
         let branch = self.finalizing.take().flatten();
-        self.send_upstream(code, bytes, branch.is_none(), env);
         let reply = branch.and_then(|number| self.failure_of(number));
+        let maker =
+            branch.zip(reply.as_ref()).map_or(Maker::Us, |(number, reply)| Maker::Branch(number, reply));
+        self.send_upstream(code, bytes, maker, env);
         self.completed(code, branch, reply, env);
         self.cancel_others(None, code, env);
     }

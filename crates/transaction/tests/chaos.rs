@@ -234,6 +234,7 @@ impl Chaos {
                         }
                     }
                 }
+                Action::Forward(_) => unreachable!("nobody asked for them"),
                 Action::RunRoute { route, code, .. } => {
                     self.log.push(format!("{} run {route:?} {code}", self.now.as_millis()));
                     self.routes += 1;

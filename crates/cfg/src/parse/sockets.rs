@@ -11,7 +11,7 @@ impl Parser<'_> {
     pub(super) fn joined(&mut self) -> Option<(String, Span)> {
         let first = self.peek()?;
         if matches!(first.kind, TokenKind::Pv | TokenKind::Other)
-            || [";", "=", "{", "}", ","].iter().any(|p| first.is(p))
+            || [";", "=", "{", "}", ",", "-"].iter().any(|p| first.is(p))
         {
             return None;
         }

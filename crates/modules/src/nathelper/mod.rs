@@ -59,7 +59,8 @@ pub(crate) struct Settings {
     natping_interval: u32,
     /// Timer processes for keep-alives; has no meaning here.
     natping_processes: u32,
-    /// Source address to forge in keep-alives. Not supported: it needs raw sockets.
+    /// Socket of this server that keep-alives of four zero bytes to IPv4 contacts leave from, `192.0.2.1:5060`; goes before `force_socket`. An
+    /// address that this server does not listen on is without effect: forging it needs raw sockets.
     natping_socket: Option<String>,
     /// SDP line that `fix_nated_sdp(4)` adds. Default `a=nortpproxy:yes` with its line end.
     nortpproxy_str: String,
@@ -73,7 +74,8 @@ pub(crate) struct Settings {
     sipping_from: Option<String>,
     /// Method of SIP keep-alives. Default OPTIONS.
     sipping_method: String,
-    /// Keep-alives from the address of a Path. Not supported: it needs raw sockets.
+    /// Whether keep-alives of four zero bytes leave from the address of the last Path URI, where that is a socket of this server; goes before
+    /// `natping_socket`. Without effect for other addresses, which needs raw sockets. Default 0.
     udpping_from_path: bool,
 }
 
@@ -281,14 +283,6 @@ impl Module for NatHelper {
         COMMANDS
     }
     fn setup(&mut self, setup: &Setup<'_>) -> Result<(), SetupError> {
-        for (name, given) in [
-            ("natping_socket", self.settings.natping_socket.is_some()),
-            ("udpping_from_path", self.settings.udpping_from_path),
-        ] {
-            if given {
-                tracing::warn!(target: "nathelper", "{name} needs raw sockets and is not supported: keep-alives leave from the server's own sockets");
-            }
-        }
         if self.settings.natping_interval == 0 {
             return Ok(());
         }

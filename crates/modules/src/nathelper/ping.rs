@@ -33,10 +33,16 @@ pub(super) struct Pinger {
     from: Option<String>,
     method: String,
     timeout: u32,
+    /// `force_socket`
     socket: Option<SocketId>,
+    /// `natping_socket`, where it is a socket of this server.
+    nothing_from: Option<SocketId>,
+    /// `udpping_from_path`
+    from_path: bool,
     seed: u64,
     progress: Mutex<Progress>,
     warned: AtomicBool,
+    warned_of_path: AtomicBool,
 }
 
 /// Where the round stands.
@@ -50,6 +56,39 @@ struct Progress {
     sent: u64,
 }
 
+/// The socket of `natping_socket`; `None`, with a warning, when it is none of this server's.
+fn own_ipv4_socket(listeners: &[Listener], text: &str) -> Result<Option<SocketId>, SetupError> {
+    if text.contains('[') {
+        return Err(SetupError(format!("natping_socket {text}: IPv4 addresses only")));
+    }
+    let udp = |s: &SocketId| listeners.get(usize::from(s.0)).is_some_and(|l| l.transport == Transport::Udp);
+    let found = parse_socket(listeners, text.as_bytes()).filter(udp);
+    if found.is_none() {
+        tracing::warn!(target: "nathelper",
+            "natping_socket {text}: this server does not listen there, and forging an address needs raw sockets; keep-alives leave from its own sockets");
+    }
+    Ok(found)
+}
+
+/// Where a URI leads, and our socket for it: the first of these that fits, else any. Addresses over UDP only.
+fn hop<'l>(
+    listeners: &'l [Listener],
+    uri: &[u8],
+    wanted: &[Option<SocketId>],
+) -> Option<(Hop, &'l Listener)> {
+    let uri = Uri::parse(uri).ok()?;
+    let udp = matches!(uri.transport(), None | Some(Transport::Udp)) && uri.scheme == message::Scheme::Sip;
+    let remote = std::net::SocketAddr::new(uri.ip().filter(|_| udp)?, uri.port_or_default());
+    let fits = |s: &SocketId| {
+        listeners
+            .get(usize::from(s.0))
+            .filter(|l| l.transport == Transport::Udp && l.address.is_ipv4() == remote.is_ipv4())
+    };
+    let any = (0..listeners.len()).map(|i| SocketId(i as u16));
+    let socket = wanted.iter().flatten().copied().chain(any).find(|s| fits(s).is_some())?;
+    Some((Hop { transport: Transport::Udp, remote, socket }, fits(&socket)?))
+}
+
 fn mask(flag: i64) -> u32 {
     u32::try_from(flag).ok().and_then(|f| 1u32.checked_shl(f)).unwrap_or(0)
 }
@@ -60,6 +99,10 @@ impl Pinger {
             Some(text) => Some(parse_socket(setup.listeners, text.as_bytes()).ok_or_else(|| {
                 SetupError(format!("force_socket {text}: this server does not listen there"))
             })?),
+            None => None,
+        };
+        let nothing_from = match settings.natping_socket.as_deref() {
+            Some(text) => own_ipv4_socket(setup.listeners, text)?,
             None => None,
         };
         if let Some(from) = &settings.sipping_from
@@ -86,9 +129,12 @@ impl Pinger {
             method: settings.sipping_method.clone(),
             timeout: settings.keepalive_timeout,
             socket,
+            nothing_from,
+            from_path: settings.udpping_from_path,
             seed: setup.config.seed,
             progress: Mutex::default(),
             warned: AtomicBool::new(false),
+            warned_of_path: AtomicBool::new(false),
         })
     }
 
@@ -162,7 +208,11 @@ impl Pinger {
             None => contact.received(),
         };
         let listeners = &services.core.listeners;
-        let Some((hop, listener)) = self.hop(listeners, next, contact.socket()) else { return };
+        let forced = match sip {
+            true => self.socket,
+            false => self.path_socket(listeners, contact).or(self.nothing_from).or(self.socket),
+        };
+        let Some((hop, listener)) = hop(listeners, next, &[forced, contact.socket()]) else { return };
         if !sip {
             services.outbox.print(hop, |out| out.extend_from_slice(&NOTHING));
             return;
@@ -174,25 +224,26 @@ impl Pinger {
         });
     }
 
-    /// Where a URI leads, and our socket for it: addresses over UDP only.
-    fn hop<'l>(
-        &self,
-        listeners: &'l [Listener],
-        uri: &[u8],
-        socket: Option<SocketId>,
-    ) -> Option<(Hop, &'l Listener)> {
-        let uri = Uri::parse(uri).ok()?;
-        let udp =
-            matches!(uri.transport(), None | Some(Transport::Udp)) && uri.scheme == message::Scheme::Sip;
-        let remote = std::net::SocketAddr::new(uri.ip().filter(|_| udp)?, uri.port_or_default());
-        let fits = |s: &SocketId| {
-            listeners
-                .get(usize::from(s.0))
-                .filter(|l| l.transport == Transport::Udp && l.address.is_ipv4() == remote.is_ipv4())
+    /// With `udpping_from_path`: our socket that the contact's last Path URI names, the proxy next to the phone.
+    fn path_socket(&self, listeners: &[Listener], contact: &Contact) -> Option<SocketId> {
+        if !self.from_path || contact.path().is_empty() {
+            return None;
+        }
+        let last = NameAddr::list(contact.path()).last()?.ok()?;
+        let uri = last.parse_uri().ok()?;
+        let port = uri.port_or_default();
+        let ours = |l: &Listener| {
+            let advertised =
+                l.advertise.as_ref().is_some_and(|(h, p)| h.as_bytes() == uri.host && *p == port);
+            l.transport == Transport::Udp
+                && (advertised || uri.ip() == Some(l.address.ip()) && l.address.port() == port)
         };
-        let any = || (0..listeners.len()).map(|i| SocketId(i as u16)).find(|s| fits(s).is_some());
-        let socket = self.socket.or(socket).filter(|s| fits(s).is_some()).or_else(any)?;
-        Some((Hop { transport: Transport::Udp, remote, socket }, fits(&socket)?))
+        let found = listeners.iter().position(ours).and_then(|at| u16::try_from(at).ok());
+        if found.is_none() && !self.warned_of_path.swap(true, Ordering::Relaxed) {
+            tracing::warn!(target: "nathelper", path = %String::from_utf8_lossy(last.uri),
+                "udpping_from_path: not a socket of this server, and forging it needs raw sockets; such keep-alives leave as without it");
+        }
+        found.map(SocketId)
     }
 
     #[allow(clippy::too_many_arguments)]

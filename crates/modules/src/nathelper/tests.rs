@@ -6,7 +6,7 @@ use std::time::Duration;
 use message::Message;
 use script::outbox::Batch;
 use script::testing::{Bench, wire};
-use script::{CoreConfig, Module, ParamValue, RouteContext, Setup, Value};
+use script::{CoreConfig, Listener, Module, ParamValue, RouteContext, Setup, Value};
 use transaction::{Now, SocketId};
 
 use super::NatHelper;
@@ -27,6 +27,11 @@ fn invite(uri: &str, via: &str, contact: &str, sdp: &str) -> String {
 type Params<'a> = &'a [(&'a str, ParamValue)];
 
 fn bench(params: Params<'_>) -> Bench {
+    bench_on(&[], params)
+}
+
+/// On these sockets instead of the usual ones.
+fn bench_on(listeners: &[Listener], params: Params<'_>) -> Bench {
     let (mut usrloc, mut registrar, mut nat) =
         (Usrloc::default(), Registrar::default(), NatHelper::default());
     let fine = |r: Result<(), script::SetupError>| r.unwrap_or_else(|e| panic!("{e}"));
@@ -44,9 +49,13 @@ fn bench(params: Params<'_>) -> Bench {
     modules.push(Arc::new(usrloc));
     fine(registrar.setup(&Setup { config: &config, listeners: &[], modules: &modules, now }));
     modules.push(Arc::new(registrar));
-    fine(nat.setup(&Setup { config: &config, listeners: &[], modules: &modules, now }));
+    fine(nat.setup(&Setup { config: &config, listeners, modules: &modules, now }));
     modules.push(Arc::new(nat));
-    Bench::with_config(modules, config)
+    let mut bench = Bench::with_config(modules, config);
+    if !listeners.is_empty() {
+        bench.core.listeners = listeners.to_vec();
+    }
+    bench
 }
 
 fn call(bench: &Bench, ctx: &mut RouteContext<'_>, name: &str, args: &[Value<'_>]) -> i64 {
@@ -404,4 +413,88 @@ fn keep_alives_can_be_stopped() {
     assert_eq!(seconds(&mut bench, 20).iter().flatten().count(), 0);
     assert!(command(&bench, &["1".into()]).is_ok());
     assert_eq!(seconds(&mut bench, 20).iter().flatten().count(), 2);
+}
+
+/// The sockets that keep-alives of zero bytes to each of these contacts, and a SIP one, leave from.
+fn leaves_from(params: Params<'_>) -> String {
+    let socket = |address: &str, advertise: Option<&str>| Listener {
+        transport: message::Transport::Udp,
+        address: address.parse().expect("an address"),
+        advertise: advertise.map(|host| (host.to_owned(), 5060)),
+        name: None,
+    };
+    let sockets = [
+        socket("127.0.0.1:5060", None),
+        socket("127.0.0.1:5061", None),
+        socket("127.0.0.1:5062", Some("203.0.113.9")),
+        socket("[::1]:5060", None),
+    ];
+    let mut all = vec![
+        ("natping_interval", ParamValue::Int(1)),
+        ("sipping_bflag", ParamValue::Int(7)),
+        ("sipping_from", ParamValue::Str("sip:pinger@h4.test".into())),
+    ];
+    all.extend(params.iter().cloned());
+    let mut bench = bench_on(&sockets, &all);
+    for (uri, path, cflags) in [
+        (&b"sip:u@192.0.2.1:1"[..], &b""[..], 0),
+        (b"sip:u@192.0.2.1:2", b"<sip:192.0.2.7;lr>, <sip:127.0.0.1:5061;lr>", 0),
+        (b"sip:u@192.0.2.1:3", b"<sip:203.0.113.9;lr>", 0),
+        (b"sip:u@192.0.2.1:4", b"<sip:127.0.0.1:5061;lr>, <sip:192.0.2.7;lr>", 0),
+        (b"sip:u@[2001:db8::1]:5", b"", 0),
+        (b"sip:u@192.0.2.1:6", b"", 1 << 7),
+    ] {
+        let name = String::from_utf8_lossy(uri).into_owned();
+        bind(&bench, &name, &ContactInfo { uri, path, cflags, ..ContactInfo::default() });
+    }
+    for _ in 0..2 {
+        let module = bench.core.registry.module::<NatHelper>().expect("loaded");
+        module.events(&bench.services(), bench.now);
+        bench.now.mono = bench.now.mono + Duration::from_secs(1);
+    }
+    let mut batch = Batch::default();
+    bench.outbox.take(&mut batch);
+    let row = |hop: &transaction::Hop| format!("{}<{}", hop.remote.port(), hop.socket.0);
+    let mut rows: Vec<String> = batch.items.iter().map(|(hop, _)| row(hop)).collect();
+    rows.sort_unstable();
+    rows.join(" ")
+}
+
+#[test]
+fn the_socket_of_keep_alives() {
+    let text = |value: &str| ParamValue::Str(value.into());
+    let (force, natping) =
+        (("force_socket", text("127.0.0.1:5061")), ("natping_socket", text("127.0.0.1:5062")));
+    let path = ("udpping_from_path", ParamValue::Int(1));
+    for (params, expected) in [
+        (vec![], "1<0 2<0 3<0 4<0 5<3 6<0"),
+        (vec![force.clone()], "1<1 2<1 3<1 4<1 5<3 6<1"),
+        // As Kamailio: zero bytes only, IPv4 only, and before `force_socket`.
+        (vec![natping.clone()], "1<2 2<2 3<2 4<2 5<3 6<0"),
+        (vec![natping.clone(), force.clone()], "1<2 2<2 3<2 4<2 5<3 6<1"),
+        // An address of somebody else's needs raw sockets.
+        (vec![("natping_socket", text("192.0.2.9:5060"))], "1<0 2<0 3<0 4<0 5<3 6<0"),
+        // The last Path is the proxy next to the phone.
+        (vec![path.clone()], "1<0 2<1 3<2 4<0 5<3 6<0"),
+        (vec![path, natping, force], "1<2 2<1 3<2 4<2 5<3 6<1"),
+    ] {
+        assert_eq!(leaves_from(&params), expected, "{params:?}");
+    }
+}
+
+#[test]
+fn an_ipv6_natping_socket_is_refused() {
+    let mut nat = NatHelper::default();
+    for (name, value) in
+        [("natping_interval", ParamValue::Int(1)), ("natping_socket", ParamValue::Str("[::1]:5060".into()))]
+    {
+        nat.set_param(name, value).expect("taken");
+    }
+    let mut usrloc = Usrloc::default();
+    let config = CoreConfig::default();
+    let now = Now::default();
+    usrloc.setup(&Setup { config: &config, listeners: &[], modules: &[], now }).expect("fine");
+    let modules: Vec<Arc<dyn Module>> = vec![Arc::new(usrloc)];
+    let refused = nat.setup(&Setup { config: &config, listeners: &[], modules: &modules, now });
+    assert!(refused.is_err_and(|e| e.to_string().contains("IPv4 addresses only")));
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use message::Transport;
 use script::transformations::{parse_socket, transport_number};
-use script::{Listener, PseudoVariable, Pv, RouteContext, RouteKind, Value, pseudo_variables};
+use script::{Listener, PseudoVariable, Pv, RouteContext, Value, pseudo_variables};
 use transaction::SocketId;
 
 pub(super) const ROWS: &[PseudoVariable] = pseudo_variables! { "pv";
@@ -48,9 +48,9 @@ pub(super) const ROWS: &[PseudoVariable] = pseudo_variables! { "pv";
     "rcv" Keyword(RECEIVED) "How the message was received: `ip port` our address, `srcip srcport` the sender's, `proto sproto` transport as \
         number and name, `af` 4 or 6, `buf` and `len` of the message." received;
     "recv" Keyword(RECEIVED) "As `$rcv`." received;
-    "snd" Keyword(SENT) "In onsend_route: where the message goes, `ip port proto sproto af buf len`." sent;
+    "snd" Keyword(SENT) "In onsend_route: where the message goes, `ip port proto sproto af` (2 IPv4, 10 IPv6), and what is sent, `buf len`." sent;
     "sndto" Keyword(SENT) "As `$snd`." sent;
-    "sndfrom" Keyword(SENT) "In onsend_route: our socket, `ip port proto sproto af`." sent_from;
+    "sndfrom" Keyword(SENT) "In onsend_route: our socket, `ip port proto sproto af` (2 IPv4, 10 IPv6)." sent_from;
 };
 
 const RECEIVED: &[&str] =
@@ -153,6 +153,11 @@ fn family(address: SocketAddr) -> Value<'static> {
     Value::Int(if address.ip().to_canonical().is_ipv4() { 4 } else { 6 })
 }
 
+/// AF_INET and AF_INET6 of Linux, as Kamailio shows them here.
+fn family_number(address: SocketAddr) -> Value<'static> {
+    Value::Int(if address.ip().to_canonical().is_ipv4() { 2 } else { 10 })
+}
+
 fn received<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
     let i = &ctx.inbound;
     match pv.keyword() {
@@ -168,34 +173,28 @@ fn received<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
     }
 }
 
-fn hop(ctx: &RouteContext<'_>) -> Option<transaction::Hop> {
-    if ctx.kind != RouteKind::Onsend {
-        return None;
-    }
-    ctx.transactions.resolve(ctx, ctx.next_hop_uri())
-}
-
 fn sent<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
-    let Some(hop) = hop(ctx) else { return Value::Null };
+    let Some((hop, bytes)) = &ctx.sending else { return Value::Null };
     match pv.keyword() {
         0 => Value::owned(hop.remote.ip().to_canonical().to_string()),
         1 => Value::Int(i64::from(hop.remote.port())),
         2 => Value::Int(transport_number(hop.transport)),
         3 => Value::from(hop.transport.lower()),
-        4 => family(hop.remote),
-        5 => Value::owned(super::headers::updated(ctx)),
-        _ => Value::Int(super::headers::updated(ctx).len() as i64),
+        4 => family_number(hop.remote),
+        5 => Value::str(bytes),
+        _ => Value::Int(bytes.len() as i64),
     }
 }
 
 fn sent_from<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
-    let Some(l) = hop(ctx).and_then(|h| listener(ctx, Some(h.socket))) else { return Value::Null };
+    let socket = ctx.sending.as_ref().map(|(hop, _)| hop.socket);
+    let Some(l) = listener(ctx, socket) else { return Value::Null };
     match pv.keyword() {
         0 => Value::owned(l.address.ip().to_string()),
         1 => Value::Int(i64::from(l.address.port())),
         2 => Value::Int(transport_number(l.transport)),
         3 => Value::from(l.transport.lower()),
-        4 => family(l.address),
+        4 => family_number(l.address),
         _ => Value::Null,
     }
 }

@@ -10,6 +10,7 @@ use transaction::Now;
 
 use super::bencode::{Dict, Value};
 use super::flags::{Flags, Via};
+use super::subscribe::names_a_side;
 use super::{Chosen, RtpEngine, parsed};
 use crate::relay::{Attempt, Node};
 
@@ -34,6 +35,9 @@ pub(super) enum Command {
     StopMedia,
     PlayDtmf,
     Connect,
+    SubscribeRequest,
+    SubscribeAnswer,
+    Unsubscribe,
 }
 
 impl Command {
@@ -57,6 +61,9 @@ impl Command {
             Command::StopMedia => "stop media",
             Command::PlayDtmf => "play DTMF",
             Command::Connect => "connect",
+            Command::SubscribeRequest => "subscribe request",
+            Command::SubscribeAnswer => "subscribe answer",
+            Command::Unsubscribe => "unsubscribe",
         }
     }
     /// Whether it is about the whole call unless flags name a side.
@@ -75,7 +82,11 @@ impl Command {
         )
     }
     fn has_sdp(self) -> bool {
-        matches!(self, Command::Offer | Command::Answer)
+        matches!(self, Command::Offer | Command::Answer | Command::SubscribeAnswer)
+    }
+    /// Whether it is about a third party: its tag is in no message.
+    pub fn is_subscription(self) -> bool {
+        matches!(self, Command::SubscribeRequest | Command::SubscribeAnswer | Command::Unsubscribe)
     }
 }
 
@@ -108,7 +119,6 @@ pub(super) fn question(
     sdp: Option<&[u8]>,
 ) -> Result<Dict, Failed> {
     let message = &ctx.message;
-    let request = message.is_request();
     let mut dict = flags.dict.clone();
     dict.push("supports", Value::text("load limit"));
     if let Some(sdp) = sdp.filter(|_| command.has_sdp()) {
@@ -126,11 +136,35 @@ pub(super) fn question(
     let family = if matches!(source, IpAddr::V4(_)) { "IP4" } else { "IP6" };
     dict.set("received-from", Value::List(vec![Value::text(family), Value::text(source.to_string())]));
 
+    let (from, to) = match command.is_subscription() {
+        true => subscription_tags(ctx, command, flags)?,
+        false => tags(ctx, command, flags)?,
+    };
+    if let Some(from) = from {
+        dict.set("from-tag", Value::text(from));
+    }
+    if let Some(to) = to {
+        dict.set("to-tag", Value::text(to));
+    }
+    dict.set("command", Value::text(command.name()));
+    Ok(dict)
+}
+
+type Tags = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Tags of From and To.
+fn own_tags(ctx: &RouteContext<'_>) -> Tags {
     let tag = |header: HeaderName| {
-        let address = if header == HeaderName::From { message.from() } else { message.to() };
+        let address = if header == HeaderName::From { ctx.message.from() } else { ctx.message.to() };
         address.ok().and_then(|a| a.tag()).filter(|t| !t.is_empty()).map(<[u8]>::to_vec)
     };
-    let (from, to) = (tag(HeaderName::From), tag(HeaderName::To));
+    (tag(HeaderName::From), tag(HeaderName::To))
+}
+
+/// `from-tag` and `to-tag` of a command.
+fn tags(ctx: &RouteContext<'_>, command: Command, flags: &Flags) -> Result<Tags, Failed> {
+    let request = ctx.message.is_request();
+    let (from, to) = own_tags(ctx);
     if command == Command::Answer && to.is_none() && flags.to_tag.is_none() {
         return Err(fail(ctx, "an answer needs a To tag"));
     }
@@ -143,15 +177,20 @@ pub(super) fn question(
     let (first, second) = if straight { (from, to) } else { (to, from) };
     let first = flags.from_tag.clone().or(first).ok_or_else(|| fail(ctx, "no From tag"))?;
     let second = flags.to_tag.clone().or(second);
-    if !command.whole_call() || flags.directional || flags.from_tag.is_some() {
-        dict.set("from-tag", Value::text(first));
-    }
+    let one = !command.whole_call() || flags.directional || flags.from_tag.is_some();
     let both = !command.whole_call() && (flags.with_to_tag || command != Command::Delete);
-    if let Some(second) = second.filter(|_| both) {
-        dict.set("to-tag", Value::text(second));
+    Ok((Some(first).filter(|_| one), second.filter(|_| both)))
+}
+
+/// The same where a third party is concerned: no message has its tag, and one of another call has no tag of this one.
+fn subscription_tags(ctx: &RouteContext<'_>, command: Command, flags: &Flags) -> Result<Tags, Failed> {
+    if command != Command::SubscribeRequest && flags.to_tag.is_none() {
+        return Err(fail(ctx, "to-tag= is missing: the tag that rtpengine_subscribe_request told"));
     }
-    dict.set("command", Value::text(command.name()));
-    Ok(dict)
+    let (from, to) = own_tags(ctx);
+    let sender = if ctx.message.is_request() { from } else { to };
+    let sender = sender.filter(|_| flags.call_id.is_none() && !names_a_side(flags));
+    Ok((flags.from_tag.clone().or(sender), flags.to_tag.clone()))
 }
 
 fn via_branch(rtpengine: &RtpEngine, ctx: &RouteContext<'_>, via: Via) -> Result<Option<Vec<u8>>, Failed> {
@@ -262,10 +301,11 @@ impl RtpEngine {
             |node| self.put(ctx.core, node, question, tries),
         );
         let (node, answer) = found.ok_or(Failed)?;
-        if command == Command::Delete {
-            self.calls.remove(&key);
-        } else {
-            self.calls.put(&key, &node, now + u64::from(self.settings.hash_table_tout));
+        match command {
+            Command::Delete => self.calls.remove(&key),
+            // The call may be over by then.
+            Command::Unsubscribe => {}
+            _ => self.calls.put(&key, &node, now + u64::from(self.settings.hash_table_tout)),
         }
         if answer.text("result") == Some(b"error") {
             let why = answer.text("error-reason").unwrap_or(b"no reason given");

@@ -43,7 +43,7 @@ pub(super) struct Flags {
 pub(super) struct BadFlag(pub String);
 
 /// Names whose values are collected in lists.
-const LISTS: &[&str] = &["direction", "T.38", "SDES", "OSRTP", "rtcp-mux", "replace"];
+const LISTS: &[&str] = &["direction", "T.38", "SDES", "OSRTP", "rtcp-mux", "replace", "from-tags"];
 /// Names whose values are numbers.
 const NUMBERS: &[&str] = &["TOS", "repacketize"];
 /// Kinds of `codec-strip=PCMA` and `codec-strip-PCMA`.

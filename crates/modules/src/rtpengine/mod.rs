@@ -1,7 +1,8 @@
 //! Media through Sipwise's rtpengine: the SDP of a call goes there and comes back with its addresses.
 //!
 //! `flags.rs` reads what scripts write, `bencode.rs` and `control.rs` speak the ng control protocol, `calls.rs` remembers the node of a
-//! call, `mos.rs` has what it says of quality. Which node a new call goes to is in [`relay`](crate::relay).
+//! call, `subscribe.rs` has copies for third parties, `mos.rs` what the relay says of quality. Which node a new call goes to is in
+//! [`relay`](crate::relay).
 
 mod bencode;
 mod calls;
@@ -10,6 +11,7 @@ mod flags;
 mod mos;
 mod rpc;
 mod settings;
+mod subscribe;
 #[cfg(test)]
 mod tests;
 
@@ -101,7 +103,8 @@ impl RtpEngine {
         let question = control::question(self, ctx, command, flags, sdp)?;
         let mut answered =
             self.ask(ctx, self.set_of(ctx), command, &question, self.settings.rtpengine_retr)?;
-        if let Some(second) = ctx.slots.peek::<Chosen>().and_then(|c| c.second) {
+        let second = ctx.slots.peek::<Chosen>().and_then(|c| c.second);
+        if let Some(second) = second.filter(|_| !command.is_subscription()) {
             // The relay of the other side gets what the first one made of the SDP.
             let sdp = answered.answer.text("sdp").map(<[u8]>::to_vec);
             let question = control::question(self, ctx, command, flags, sdp.as_deref())?;
@@ -122,17 +125,20 @@ impl RtpEngine {
     }
 
     /// The SDP that counts: of `read_sdp_pv`, else of the message.
-    fn with_sdp(&self, ctx: &mut RouteContext<'_>, command: Command, flags: &Flags) -> Outcome {
-        let message = ctx.message.clone();
+    fn sdp(&self, ctx: &RouteContext<'_>) -> Option<Vec<u8>> {
         let given = parsed(&self.pvs.read, ctx.core, self.settings.read_sdp_pv.as_deref())
             .map(|pv| pv.get(ctx).to_text().into_owned())
             .filter(|text| !text.is_empty());
-        let own = Sdp::of(&message);
-        let Some(sdp) = given.as_deref().or(own.as_ref().map(|s| s.text)) else {
-            tracing::error!(target: "rtpengine", call_id = %String::from_utf8_lossy(message.call_id()), "there is no SDP");
-            return Outcome::FALSE;
-        };
-        let Ok(answered) = self.command(ctx, command, flags, Some(sdp)) else { return Outcome::FALSE };
+        let sdp = given.or_else(|| Sdp::of(&ctx.message).map(|own| own.text.to_vec()));
+        if sdp.is_none() {
+            tracing::error!(target: "rtpengine", call_id = %String::from_utf8_lossy(ctx.message.call_id()), "there is no SDP");
+        }
+        sdp
+    }
+
+    fn with_sdp(&self, ctx: &mut RouteContext<'_>, command: Command, flags: &Flags) -> Outcome {
+        let Some(sdp) = self.sdp(ctx) else { return Outcome::FALSE };
+        let Ok(answered) = self.command(ctx, command, flags, Some(&sdp)) else { return Outcome::FALSE };
         let Some(new) = answered.answer.text("sdp") else {
             tracing::error!(target: "rtpengine", node = %answered.node, "the relay's answer has no SDP");
             return Outcome::FALSE;
@@ -145,7 +151,8 @@ impl RtpEngine {
                 return Outcome::TRUE;
             }
         }
-        let Some(own) = own else { return Outcome::FALSE };
+        let message = ctx.message.clone();
+        let Some(own) = Sdp::of(&message) else { return Outcome::FALSE };
         ctx.edits.rewrite(own.start, own.end(), new);
         Outcome::TRUE
     }
@@ -237,11 +244,6 @@ impl RtpEngine {
                 }
             }
         }
-    }
-
-    fn not_yet(&self, what: &str) -> Outcome {
-        tracing::error!(target: "rtpengine", "{what} is not supported yet");
-        Outcome::FALSE
     }
 }
 
@@ -351,31 +353,6 @@ impl RtpEngine {
     #[ksr(cfg = ["set_rtpengine_set"])]
     fn set_rtpengine_set2(&self, ctx: &mut RouteContext<'_>, set: i64, second: i64) -> Outcome {
         self.choose(ctx, set, Some(second))
-    }
-    /// Asks the relay for a copy of the call's media. Not supported yet: says so in the log and returns -1.
-    #[ksr(cfg = ["rtpengine_subscribe_request"])]
-    fn rtpengine_subscribe_request(
-        &self,
-        ctx: &mut RouteContext<'_>,
-        sdp: &[u8],
-        to_tag: &[u8],
-        from_tag: &[u8],
-        flags: &[u8],
-    ) -> Outcome {
-        let _ = (ctx, sdp, to_tag, from_tag, flags);
-        self.not_yet("rtpengine_subscribe_request")
-    }
-    /// Answers what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1.
-    #[ksr(cfg = ["rtpengine_subscribe_answer"])]
-    fn rtpengine_subscribe_answer(&self, ctx: &mut RouteContext<'_>, flags: &[u8]) -> Outcome {
-        let _ = (ctx, flags);
-        self.not_yet("rtpengine_subscribe_answer")
-    }
-    /// Ends what `rtpengine_subscribe_request` began. Not supported yet: says so in the log and returns -1.
-    #[ksr(cfg = ["rtpengine_unsubscribe"])]
-    fn rtpengine_unsubscribe(&self, ctx: &mut RouteContext<'_>, flags: &[u8]) -> Outcome {
-        let _ = (ctx, flags);
-        self.not_yet("rtpengine_unsubscribe")
     }
 }
 
@@ -606,7 +583,7 @@ const PSEUDO_VARIABLES: &[PseudoVariable] = &[
     },
 ];
 
-const GROUPS: &[&[Function]] = &[RtpEngine::CALLS, RtpEngine::COMMANDS_OF_CALLS];
+const GROUPS: &[&[Function]] = &[RtpEngine::CALLS, RtpEngine::COMMANDS_OF_CALLS, RtpEngine::SUBSCRIPTIONS];
 const FUNCTIONS: &[Function] = &script::function::join::<{ script::function::count(GROUPS) }>(GROUPS);
 
 static PARAMS: LazyLock<Vec<ModParam>> =

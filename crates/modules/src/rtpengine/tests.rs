@@ -36,6 +36,26 @@ fn pairs(dict: &Dict) -> String {
     shown.map(|(n, v)| format!("{}={}", String::from_utf8_lossy(n), show(v))).collect::<Vec<_>>().join(" ")
 }
 
+/// As the daemon answers: with a tag of its own, and with what is in the offer when that is for a recorder.
+fn subscribed(question: &Dict, answer: &mut Dict) {
+    answer.set("sdp", Ben::text("the offer"));
+    answer.set("to-tag", Ben::text(question.text("to-tag").unwrap_or(b"third")));
+    answer.set("from-tags", Ben::List(vec![Ben::text("f1"), Ben::text("t1")]));
+    if !question.get("flags").is_some_and(|f| f.as_list().contains(&Ben::text("siprec"))) {
+        return;
+    }
+    for (tag, labels) in [("f1", &["1", "2"][..]), ("t1", &["0"])] {
+        let mut side = Dict::default();
+        side.set("tag", Ben::text(tag));
+        for label in labels {
+            let mut media = Dict::default();
+            media.set("label", Ben::text(label));
+            side.push("medias", Ben::Dict(media));
+        }
+        answer.push("tag-medias", Ben::Dict(side));
+    }
+}
+
 impl Relays {
     fn answer(&self, ask: &Ask<'_>) -> Result<Vec<u8>, AskError> {
         let Peer::Udp { host, .. } = ask.peer else { return Err(AskError::Unsupported) };
@@ -60,6 +80,7 @@ impl Relays {
                 answer.set("sdp", Ben::text(sdp.replace("10.1.2.3", &format!("relay.{host}"))));
             }
             b"play media" => answer.set("duration", Ben::Int(4321)),
+            b"subscribe request" => subscribed(&question, &mut answer),
             b"stop media" => {
                 answer.set("result", Ben::text("error"));
                 answer.set("error-reason", Ben::text("nothing plays"));
@@ -242,7 +263,72 @@ fn commands_about_a_call() {
     let json: serde_json::Value = serde_json::from_slice(&bench.pv(&ctx, "$var(q)").to_text()).expect("JSON");
     assert_eq!(json["totals"]["RTP"]["packets"], 12);
     assert_eq!(call(&bench, &mut ctx, "rtpengine_query_v", &["x".into(), "$var(q)".into()]), -1);
-    assert_eq!(call(&bench, &mut ctx, "rtpengine_unsubscribe", &["".into()]), -1);
+}
+
+#[test]
+fn a_third_party_gets_a_copy() {
+    let (bench, relays) = bench(&["udp:a:1", "2 == udp:c:1"], &[]);
+    let subscribe = |ctx: &mut RouteContext<'_>, flags: &str, sdp: &str| {
+        let args = [flags.into(), sdp.into(), "$avp(tag)".into(), "$xavp(streams)".into()];
+        (call(&bench, ctx, "rtpengine_subscribe_request", &args), relays.take())
+    };
+    let mut ctx = bench.reply(&reply(200, SDP));
+    // Both relays of a call know it; its copies come from one.
+    assert_eq!(call(&bench, &mut ctx, "set_rtpengine_set2", &[Value::Int(0), Value::Int(2)]), 1);
+    for (flags, sent) in [
+        ("", "call-id=c from-tag=t1"),
+        ("from-tag=x to-tag=y", "call-id=c from-tag=x to-tag=y"),
+        ("to-tag", "call-id=c from-tag=t1"),
+        ("from-tags=f1 from-tags=t1", "from-tags=[f1,t1] call-id=c"),
+        ("label=alice", "label=alice call-id=c"),
+        ("call-id=other all via-branch=2", "flags=[all] call-id=other via-branch=z9hG4bK2"),
+    ] {
+        let asked = subscribe(&mut ctx, flags, "$avp(sdp)");
+        assert_eq!(asked, (1, format!("a: {sent} command=subscribe request")), "{flags}");
+    }
+    let seen = |ctx: &RouteContext<'_>, pv: &str| bench.pv(ctx, pv);
+    assert_eq!((seen(&ctx, "$avp(sdp)"), seen(&ctx, "$avp(tag)")), ("the offer".into(), "third".into()));
+    assert_eq!(seen(&ctx, "$xavp(streams[1]=>tag)"), "t1".into());
+    assert_eq!(seen(&ctx, "$xavp(streams[1]=>label)"), Value::Null);
+    assert_eq!(subscribe(&mut ctx, "all siprec to-tag=r", "$avp(sdp)").0, 1);
+    for (pv, expected) in [
+        ("$avp(tag)", "r".into()),
+        ("$xavp(streams[0]=>tag)", "f1".into()),
+        ("$xavp(streams[0]=>label[0])", "1".into()),
+        ("$xavp(streams[0]=>label[1])", "2".into()),
+        ("$xavp(streams[1]=>tag)", "t1".into()),
+        ("$xavp(streams[1]=>label[0])", "0".into()),
+        ("$xavp(streams[2]=>tag)", Value::Null),
+    ] {
+        assert_eq!(seen(&ctx, pv), expected, "{pv}");
+    }
+    assert_eq!(subscribe(&mut ctx, "all", "$ci").0, -1);
+
+    for (name, flags, result, sent) in [
+        (
+            "rtpengine_subscribe_answer",
+            "to-tag=third call-id=other",
+            1,
+            "call-id=other to-tag=third command=subscribe answer",
+        ),
+        ("rtpengine_subscribe_answer", "call-id=other", -1, ""),
+        ("rtpengine_unsubscribe", "", -1, ""),
+        (
+            "rtpengine_unsubscribe",
+            "to-tag=third",
+            1,
+            "call-id=c from-tag=t1 to-tag=third command=unsubscribe",
+        ),
+    ] {
+        assert_eq!(call(&bench, &mut ctx, name, &[flags.into()]), result, "{name} {flags}");
+        assert_eq!(
+            relays.take(),
+            if sent.is_empty() { String::new() } else { format!("a: {sent}") },
+            "{name} {flags}"
+        );
+    }
+    let mut none = bench.request(&request("ACK", ";tag=t1", ""));
+    assert_eq!(call(&bench, &mut none, "rtpengine_subscribe_answer", &["to-tag=third".into()]), -1);
 }
 
 #[test]

@@ -465,9 +465,8 @@ impl Tm {
     #[ksr(cfg = ["t_get_branch_index"])]
     fn t_get_branch_index(&self, ctx: &mut RouteContext<'_>) -> i64 {
         match ctx.kind {
-            RouteKind::Branch | RouteKind::OnReply | RouteKind::BranchFailure | RouteKind::Onsend => {
-                i64::from(ctx.branch_index)
-            }
+            RouteKind::Branch | RouteKind::OnReply | RouteKind::BranchFailure => i64::from(ctx.branch_index),
+            RouteKind::Onsend if ctx.transaction.is_some() => i64::from(ctx.branch_index),
             _ => -1,
         }
     }

@@ -136,9 +136,10 @@ fn branch<'c>(ctx: &'c RouteContext<'_>, pv: &'c Pv) -> Value<'c> {
 
 fn branch_index<'c>(ctx: &'c RouteContext<'_>, _: &'c Pv) -> Value<'c> {
     match ctx.kind {
-        RouteKind::Branch | RouteKind::OnReply | RouteKind::BranchFailure | RouteKind::Onsend => {
+        RouteKind::Branch | RouteKind::OnReply | RouteKind::BranchFailure => {
             Value::Int(i64::from(ctx.branch_index))
         }
+        RouteKind::Onsend if ctx.transaction.is_some() => Value::Int(i64::from(ctx.branch_index)),
         RouteKind::Failure => {
             let made = view(ctx, 0, |v| v.branch_count()) + ctx.decision.branches.len();
             Value::Int((made + ctx.branches.len()) as i64)

@@ -72,14 +72,31 @@ impl Bench {
     pub fn with_onsend(request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static) -> Bench {
         Bench::build(Settings::default(), request, true, Vec::new())
     }
+    /// The same with `onsend_route_reply`.
+    pub fn with_onsend_of_replies(
+        request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static,
+        modules: Vec<Arc<dyn Module>>,
+    ) -> Bench {
+        let config = CoreConfig { onsend_route_reply: true, ..CoreConfig::default() };
+        Bench::build_with(config, Settings::default(), request, true, modules)
+    }
     fn build(
         settings: Settings,
         request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static,
         onsend: bool,
         modules: Vec<Arc<dyn Module>>,
     ) -> Bench {
+        Bench::build_with(CoreConfig::default(), settings, request, onsend, modules)
+    }
+    fn build_with(
+        config: CoreConfig,
+        settings: Settings,
+        request: impl Fn(&mut RouteContext<'_>) -> RunOutcome + 'static,
+        onsend: bool,
+        modules: Vec<Arc<dyn Module>>,
+    ) -> Bench {
         let core = Arc::new(Core {
-            config: CoreConfig { seed: 7, ..CoreConfig::default() },
+            config: CoreConfig { seed: 7, ..config },
             listeners: vec![Listener {
                 transport: Transport::Udp,
                 address: PROXY.parse().unwrap(),

@@ -189,6 +189,7 @@ impl Proxy {
             let mut more = Vec::new();
             match action {
                 Action::Transmit { hop, bytes } => out.push((self.address, hop.remote, bytes.to_vec())),
+                Action::Forward(f) => out.push((self.address, f.hop.remote, f.bytes.to_vec())),
                 Action::MakeReply { id, code, request, .. } => {
                     let bytes = self.reply(&request, code).into();
                     self.step(id, Input::Reply(LocalReply { code, bytes }), now, &mut more);

@@ -210,6 +210,12 @@ impl Bench {
                         (code, _) => format!("caller < {code}"),
                     }
                 }
+                Action::Forward(forward) => {
+                    let Forward { branch, reply, from, bytes, .. } = *forward;
+                    let code = Message::parse(&bytes).expect("what is sent can be parsed").status();
+                    let from = from.map_or(0, |hop| hop.remote.port());
+                    format!("caller < {code} made of {} of b{branch} from {from}", reply.status())
+                }
                 Action::RunRoute { route, branch, code, reply, .. } => {
                     assert!(reply.is_none_or(|reply| reply.status() == code));
                     format!("run {route:?} b{branch} {code}")
