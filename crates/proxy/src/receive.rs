@@ -87,6 +87,11 @@ impl Proxy {
     /// Whether a transaction took the request: a retransmission, or the ACK to a non-2xx.
     fn absorb(&self, services: &Services<'_>, now: Now, message: &Message) -> bool {
         let Ok(cseq) = message.cseq() else { return false };
+        // A server that answers without transactions looks no further. Two copies of a request in the same moment are told apart when the
+        // second makes its transaction.
+        if self.shards.is_empty_for(message.call_id(), cseq.number) {
+            return false;
+        }
         let mut actions = Vec::new();
         let absorbed = self.shards.of_request(message.call_id(), cseq.number, |shard| {
             let Some(found) = shard.match_request(message) else { return false };

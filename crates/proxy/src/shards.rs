@@ -48,6 +48,12 @@ impl Shards {
     pub(crate) fn of_request<R>(&self, call_id: &[u8], cseq: u32, f: impl FnOnce(&mut Shard) -> R) -> R {
         self.with(Shard::select(call_id, cseq, SHARDS), f)
     }
+    /// Whether the shard of a request holds no transaction at all: every transaction has a timer. Asked without its lock; one that another
+    /// worker makes at this moment may be missed.
+    pub(crate) fn is_empty_for(&self, call_id: &[u8], cseq: u32) -> bool {
+        let index = (Shard::select(call_id, cseq, SHARDS) & (SHARDS - 1)) as usize;
+        self.next.get(index).is_some_and(|next| next.load(Ordering::Acquire) == Timestamp::NEVER.0)
+    }
     /// Works on the shard of a transaction.
     pub(crate) fn of_id<R>(&self, id: TransactionId, f: impl FnOnce(&mut Shard) -> R) -> R {
         self.with(Shard::of_id(id, SHARDS), f)

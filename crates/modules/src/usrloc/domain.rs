@@ -95,7 +95,7 @@ impl Domain {
             ),
             registered_users: level("registered_users", "Addresses-of-record in all location tables."),
         };
-        let shards = 1usize << rules.shard_bits.min(16);
+        let shards = 1usize << rules.shard_bits.min(12);
         Domain {
             name: name.into(),
             rules,
@@ -114,7 +114,7 @@ impl Domain {
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
-    /// Number of shards, Kamailio's `Size`.
+    /// Number of shards, `Size` of `ul.dump`.
     pub fn shards(&self) -> usize {
         self.shards.len()
     }
@@ -276,11 +276,31 @@ impl Domain {
         budget: usize,
         ended: &mut dyn FnMut(&[u8], Contact),
     ) -> usize {
+        /// Records looked at while a shard is locked: workers may be waiting for it.
+        const AT_A_TIME: usize = 256;
         let Some(shard) = self.shards.get(shard) else { return 0 };
-        let mut guard = shard.lock().unwrap_or_else(|e| e.into_inner());
-        let shard = &mut *guard;
         let mut looked = 0;
-        while looked < budget
+        while looked < budget {
+            let some = AT_A_TIME.min(budget - looked);
+            let mut shard = shard.lock().unwrap_or_else(|e| e.into_inner());
+            let found = self.expire_some(&mut shard, now, some, ended);
+            looked += found;
+            if found < some {
+                break;
+            }
+        }
+        looked
+    }
+
+    fn expire_some(
+        &self,
+        shard: &mut Shard,
+        now: u32,
+        most: usize,
+        ended: &mut dyn FnMut(&[u8], Contact),
+    ) -> usize {
+        let mut looked = 0;
+        while looked < most
             && let Some(due) = shard.expiry.first()
             && due.at <= now
         {
@@ -325,7 +345,7 @@ impl Domain {
             shard.records.iter().for_each(|r| f(r));
         }
     }
-    /// Most records in one shard, Kamailio's `Max-Slots`.
+    /// Most records in one shard, `Max-Slots` of `ul.dump`.
     pub fn longest_shard(&self) -> usize {
         self.shards
             .iter()

@@ -201,7 +201,7 @@ fn fill(d: &Domain, n: usize) {
 fn bytes_per_contact() {
     const N: usize = 100_000;
     let mut made = None;
-    let rules = Rules { shard_bits: 10, ..Rules::default() };
+    let rules = Rules { shard_bits: 6, ..Rules::default() };
     let empty =
         measure(|| made = Some(Domain::new(b"location", rules, &Statistics::default()))).bytes_current;
     let d = made.expect("made");
@@ -297,7 +297,7 @@ fn parameters() {
     assert_eq!(int("matching_mode", 2).expect("valid").domains().rules().matching, Matching::ContactPath);
     assert_eq!(int("nat_bflag", 3).expect("valid").domains().nat_flag(), 8);
     assert_eq!(int("nat_bflag", 40).expect("valid").domains().nat_flag(), 0);
-    assert_eq!(int("hash_size", 30).expect("valid").domains().rules().shard_bits, 16);
+    assert_eq!(int("hash_size", 30).expect("valid").domains().rules().shard_bits, 12);
     assert_eq!(Settings::PARAMS.len(), 62);
 }
 
@@ -370,7 +370,7 @@ fn rpc() {
     assert_eq!(eve["Contacts"][0]["Contact"]["Q"], 1);
     let brief = rpc("ul.dump", json!(["brief"])).expect("dump");
     assert_eq!(brief["Domains"][0]["Domain"]["Stats"]["Records"], 2);
-    assert_eq!(brief["Domains"][0]["Domain"]["Size"], 1024);
+    assert_eq!(brief["Domains"][0]["Domain"]["Size"], 64);
     let full = rpc("ul.dump", json!([])).expect("dump");
     assert!(full["Domains"][0]["Domain"]["AoRs"][0]["Info"]["Contacts"][0]["Contact"]["Address"].is_string());
     assert_eq!(rpc("ul.rm_contact", json!(["location", "zed", "sip:x"])), Err("404 AOR not found".into()));
