@@ -16,6 +16,9 @@ use crate::receive::print_shared;
 use crate::saved::{Saved, armed};
 use crate::{Proxy, shards};
 
+/// Room for so many actions is kept by a worker.
+const KEPT_ACTIONS: usize = 64;
+
 /// A route a transaction waits for.
 struct Wanted {
     id: TransactionId,
@@ -29,13 +32,17 @@ struct Wanted {
 }
 
 impl Proxy {
-    /// Fires the timers that are due, shard by shard. Until the last is done [`Proxy::soonest`] says that something is due: when a
-    /// route that a timer runs takes long, another thread finds the other shards.
-    pub fn expire(&self, services: &Services<'_>, now: Now) {
+    /// Fires the timers that are due, shard by shard, until `most` transactions have been looked at. Until the last is done
+    /// [`Proxy::soonest`] says that something is due: when a route that a timer runs takes long, another thread finds the other shards.
+    pub fn expire(&self, services: &Services<'_>, now: Now, most: usize) {
+        let mut looked = 0;
         for number in self.shards.due(now.mono) {
-            let mut actions = Vec::new();
-            self.shards.with(number, |shard| shard.expire(now.mono, &mut actions));
+            let mut actions = services.worker.actions.take();
+            looked += self.shards.with(number, |shard| shard.expire(now.mono, &mut actions));
             self.perform(services, now, actions);
+            if looked >= most {
+                break;
+            }
         }
         self.shards.recount();
     }
@@ -59,7 +66,7 @@ impl Proxy {
     /// Does what comes out of a step, and what comes out of that.
     pub(crate) fn perform(&self, services: &Services<'_>, now: Now, actions: Vec<Action>) {
         if actions.is_empty() {
-            return;
+            return services.worker.actions.set(actions);
         }
         debug_assert!(shards::unlocked());
         let mut queue: VecDeque<Action> = actions.into();
@@ -108,6 +115,10 @@ impl Proxy {
                     }
                 }
             }
+        }
+        // What one step needs is kept for the next; a burst's is not.
+        if queue.capacity() <= KEPT_ACTIONS {
+            services.worker.actions.set(queue.into());
         }
     }
 

@@ -92,7 +92,7 @@ impl Proxy {
         if self.shards.is_empty_for(message.call_id(), cseq.number) {
             return false;
         }
-        let mut actions = Vec::new();
+        let mut actions = services.worker.actions.take();
         let absorbed = self.shards.of_request(message.call_id(), cseq.number, |shard| {
             let Some(found) = shard.match_request(message) else { return false };
             let input = match found.kind {
@@ -293,7 +293,7 @@ impl Proxy {
         id: TransactionId,
         input: Input,
     ) -> Result<(), transaction::Unknown> {
-        let mut actions = Vec::new();
+        let mut actions = services.worker.actions.take();
         self.shards.of_id(id, |shard| shard.step(id, input, now.mono, &mut actions))?;
         self.perform(services, now, actions);
         Ok(())

@@ -2,7 +2,7 @@
 //! [`unlocked`] is asserted before every run of a script (the law that makes deadlock impossible).
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use transaction::{Counts, Shard, Timestamp, TransactionId};
@@ -27,6 +27,8 @@ pub(crate) struct Shards {
     next: Vec<AtomicU64>,
     /// No timer is due before; lowered by every step, raised by [`Shards::recount`].
     soonest: AtomicU64,
+    /// See [`Shards::due`].
+    turn: AtomicU32,
 }
 
 struct Guard<'a>(MutexGuard<'a, Shard>);
@@ -42,7 +44,12 @@ impl Shards {
         let each = capacity.div_ceil(SHARDS as usize).max(1);
         let shards = (0..SHARDS).map(|n| Mutex::new(Shard::new(n, SHARDS, seed, each))).collect();
         let never = || AtomicU64::new(Timestamp::NEVER.0);
-        Shards { shards, next: (0..SHARDS).map(|_| never()).collect(), soonest: never() }
+        Shards {
+            shards,
+            next: (0..SHARDS).map(|_| never()).collect(),
+            soonest: never(),
+            turn: AtomicU32::new(0),
+        }
     }
     /// Works on the shard of a request.
     pub(crate) fn of_request<R>(&self, call_id: &[u8], cseq: u32, f: impl FnOnce(&mut Shard) -> R) -> R {
@@ -64,12 +71,14 @@ impl Shards {
             self.with(n, &mut f);
         }
     }
-    /// Numbers of the shards in which something is due.
+    /// Numbers of the shards in which something is due. Who asks next begins where the last one has stopped.
     pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = u32> {
-        (0..SHARDS)
-            .zip(&self.next)
-            .filter(move |(_, next)| next.load(Ordering::Relaxed) <= now.0)
-            .map(|(n, _)| n)
+        let first = self.turn.load(Ordering::Relaxed);
+        let is_due = move |n: &u32| {
+            self.turn.store(*n, Ordering::Relaxed);
+            self.next.get(*n as usize).is_some_and(|next| next.load(Ordering::Relaxed) <= now.0)
+        };
+        (0..SHARDS).map(move |n| (first + n) & (SHARDS - 1)).filter(is_due)
     }
     /// Works on one shard.
     pub(crate) fn with<R>(&self, number: u32, f: impl FnOnce(&mut Shard) -> R) -> R {

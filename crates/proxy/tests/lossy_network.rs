@@ -29,7 +29,7 @@ impl ProxyNode {
         }
     }
     fn flush(&mut self, now: Now, out: &mut Vec<testkit::Datagram>) {
-        self.bench.proxy.expire(&self.services(), now);
+        self.bench.proxy.expire(&self.services(), now, usize::MAX);
         self.next.set(Some(self.bench.proxy.soonest()).filter(|at| *at != Timestamp::NEVER));
         let mut batch = script::outbox::Batch::default();
         self.bench.outbox.take(&mut batch);

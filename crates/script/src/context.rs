@@ -113,6 +113,8 @@ pub struct WorkerState {
     pub message_number: std::cell::Cell<u64>,
     /// The loading of the script whose callback runs; 0 outside of callbacks.
     pub generation: std::cell::Cell<u16>,
+    /// Room for what steps of transactions want done; taken while one is at it.
+    pub actions: std::cell::Cell<Vec<transaction::Action>>,
 }
 
 /// One run of a route. Nested routes (a branch route inside `t_relay`) run on the same context with `kind` and target swapped.

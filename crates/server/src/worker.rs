@@ -3,7 +3,7 @@
 //! ```text
 //! worker   recvmmsg -> claim one -> proxy.receive -> ... -> sendmmsg
 //!          every 5 ms of work: proxy.expire, on the processor that has the transactions at hand
-//! timer    proxy.expire when something is due and no worker saw to it, at most every 10 ms; every second: Module::tick
+//! timer    proxy.expire when something is due and no worker sees to it, at most every 10 ms; every second: Module::tick
 //! timer-2  proxy.expire while the timer is stuck in a failure route
 //! watch    every 20 to 100 ms while there is work: a worker still in the message of 20 ms ago? send what it printed, hand on what it has
 //!          read; all workers of a socket in one message for a second? answer new requests 503
@@ -42,12 +42,18 @@ const CLOCK_EVERY: usize = 8;
 const TICK: Duration = Duration::from_millis(10);
 /// How long it leaves it to them when they have seen to it again and again: the most a timer can be late when the traffic stops.
 const TICK_MAX: Duration = Duration::from_millis(40);
+/// Timers that are so late are too many for the workers alone.
+const TOO_LATE: Duration = Duration::from_millis(50);
 /// How often a worker looks for timers that are due.
 const EXPIRE_EVERY: Duration = Duration::from_millis(5);
+/// Transactions it looks at then: its next batch is waiting. What is left is for the next to look, and for the timer.
+const EXPIRE_MOST: usize = 1024;
 /// How long after it was seen in a message a worker is looked at again.
 pub const WATCH_TICK: Duration = Duration::from_millis(20);
 /// How often workers are looked at while nobody is found in a message: at most this and [`WATCH_TICK`] after it got stuck a worker is relieved.
 const WATCH_TICK_MAX: Duration = Duration::from_millis(100);
+/// How long nothing longer than [`WATCH_TICK`] is waited after a worker was stuck: its script may do it again.
+const WARY: Duration = Duration::from_secs(60);
 /// Ticks in one message after which a worker counts as stuck.
 const STUCK_TICKS: u32 = 1;
 /// The longest sleep of timer and watch: modules tick once a second.
@@ -284,7 +290,7 @@ pub fn run_udp(
         side.engine.release();
         out.flush(shared, &me.station.outbox);
         if shared.expires_now(ended) {
-            side.expire(clock::now());
+            side.expire(clock::now(), EXPIRE_MOST);
             out.flush(shared, &me.station.outbox);
         }
         shared.wake_timer();
@@ -337,13 +343,15 @@ pub fn run_timer(
         last = clock::mono();
         side.obey(&mut out);
         let now = clock::now();
-        let due = now.mono >= shared.proxy.soonest();
         // Workers that are at work see to timers. Only when they do not come to it, the timer does, and keeps at it to the millisecond.
-        left_to_workers = if due { TICK } else { (left_to_workers * 2).min(TICK_MAX) };
+        let at_it = now.mono.since(Timestamp(shared.expired_at.load(Ordering::Relaxed))) < 2 * EXPIRE_EVERY;
+        left_to_workers = if at_it { (left_to_workers * 2).min(TICK_MAX) } else { TICK };
+        let patience = if at_it { TOO_LATE } else { Duration::ZERO };
+        let due = now.mono >= shared.proxy.soonest() + patience;
         grace = if due { Duration::ZERO } else { left_to_workers };
         if due {
             shared.watch.rouse();
-            side.expire(now);
+            side.expire(now, usize::MAX);
             out.flush(shared, &station.outbox);
         }
         station.step();
@@ -373,7 +381,7 @@ pub fn run_standby(
     let mut out = Out::new();
     while turn.recv().is_ok() {
         side.obey(&mut out);
-        side.expire(clock::now());
+        side.expire(clock::now(), usize::MAX);
         out.flush(shared, &station.outbox);
     }
 }
@@ -384,6 +392,7 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
     let mut seen: Vec<(Option<u64>, u32)> = vec![(None, 0); shared.stations.len()];
     let mut relief = Relief::new(shared.sockets.len());
     let mut pause = WATCH_TICK;
+    let mut wary_until = Timestamp(0);
     let mut begun = 0;
     // Who is in a message, and how many messages all have begun and ended.
     let look = || {
@@ -406,7 +415,8 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
             continue;
         }
         begun = steps;
-        pause = if works { WATCH_TICK } else { (pause * 2).min(WATCH_TICK_MAX) };
+        let wary = works || clock::mono() < wary_until;
+        pause = if wary { WATCH_TICK } else { (pause * 2).min(WATCH_TICK_MAX) };
         let carriers = shared.carriers.lock().unwrap_or_else(|e| e.into_inner()).clone();
         seen.resize(shared.stations.len() + carriers.len(), (None, 0));
         let all = shared.stations.iter().chain(&carriers);
@@ -420,6 +430,7 @@ pub fn run_watch(shared: &Shared, stop: &ChannelReceiver<()>) {
             if *ticks < STUCK_TICKS {
                 continue;
             }
+            wary_until = clock::mono() + WARY;
             if station.name == TIMER {
                 // Full when the second is at it, or stuck as well.
                 let _ = shared.standby.try_send(());
@@ -549,10 +560,10 @@ impl<'a> Side<'a> {
         self.station.step();
     }
 
-    /// Sees to timers that are due.
-    fn expire(&self, now: Now) {
+    /// Sees to timers that are due, of about so many transactions.
+    fn expire(&self, now: Now, most: usize) {
         self.station.step();
-        self.guarded(None, || self.shared.proxy.expire(&self.services(), now));
+        self.guarded(None, || self.shared.proxy.expire(&self.services(), now, most));
         self.station.step();
         self.engine.release();
     }

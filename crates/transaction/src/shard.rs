@@ -58,7 +58,7 @@ const FORGET_LATER: Duration = Duration::from_secs(1);
 
 /// Transactions that are over and only wait to be forgotten are forgotten in groups: deadlines so far away are put off to the next multiple
 /// of this, and a server that has nothing else to do wakes up a few times a second for them.
-const FORGET_EVERY: Duration = Duration::from_millis(50);
+const FORGET_EVERY: Duration = Duration::from_millis(250);
 
 /// What a request turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -369,13 +369,14 @@ impl Shard {
         Ok(())
     }
 
-    /// Fires what is due. Nothing fires early.
-    pub fn expire(&mut self, now: Timestamp, out: &mut Vec<Action>) {
+    /// Fires what is due. Nothing fires early. Returns how many transactions were looked at.
+    pub fn expire(&mut self, now: Timestamp, out: &mut Vec<Action>) -> usize {
         if self.wheel.next().is_none_or(|next| now < next) {
-            return;
+            return 0;
         }
         let mut due = std::mem::take(&mut self.due);
         self.wheel.expire(now, &mut due);
+        let looked = due.len();
         for entry in due.drain(..) {
             let slot = entry.slot as usize;
             let Some(place) = self.slots.get_mut(slot) else { continue };
@@ -392,6 +393,7 @@ impl Shard {
             self.settle(slot, now, out);
         }
         self.due = due;
+        looked
     }
 
     /// Frees a transaction that is over, or sees to it that the wheel asks it in time.

@@ -143,13 +143,13 @@ fn strangers_do_no_harm() {
 fn what_only_waits_is_forgotten_in_groups() {
     let mut shard = Shard::new(0, 1, 7, 3);
     let mut out = Vec::new();
-    for (n, at) in [(0, 1), (1, 20), (2, 49)] {
+    for (n, at) in [(0, 1), (1, 120), (2, 249)] {
         let at = Timestamp::from_millis(at);
         let id = create(&mut shard, &invite(n, "c"), at).expect("room");
         shard.step(id, Input::Release, at, &mut out).expect("alive");
     }
-    shard.expire(Timestamp::from_millis(5_049), &mut out);
-    assert_eq!((out.len(), shard.next_timeout()), (0, Some(Timestamp::from_millis(5_050))));
-    shard.expire(Timestamp::from_millis(5_050), &mut out);
+    shard.expire(Timestamp::from_millis(5_249), &mut out);
+    assert_eq!((out.len(), shard.next_timeout()), (0, Some(Timestamp::from_millis(5_250))));
+    shard.expire(Timestamp::from_millis(5_250), &mut out);
     assert!(matches!(out[..], [Action::Freed { .. }, Action::Freed { .. }, Action::Freed { .. }]), "{out:?}");
 }

@@ -183,7 +183,7 @@ impl Bench {
                 worker: &self.worker,
                 outbox: &self.outbox,
             };
-            self.proxy.expire(&services, self.now);
+            self.proxy.expire(&services, self.now, usize::MAX);
             all.extend(self.out());
         }
         all
