@@ -30,6 +30,22 @@ impl Edits {
     pub fn new() -> Edits {
         Edits::default()
     }
+    /// Forgets all changes, and keeps the memory unless there was much of it.
+    pub fn clear(&mut self) {
+        /// Bytes of text, and numbers of changes, for which room is kept.
+        const KEPT: (usize, usize) = (4096, 64);
+        if self.text.capacity() > KEPT.0
+            || self.reply_rows.capacity() > KEPT.0
+            || self.removed.capacity().max(self.inserted.capacity()) > KEPT.1
+        {
+            return *self = Edits::new();
+        }
+        self.removed.clear();
+        self.inserted.clear();
+        self.text.clear();
+        self.reply_rows.clear();
+        (self.body, self.reply_body) = (None, None);
+    }
     /// Whether nothing was changed (reply headers do not count).
     pub fn is_empty(&self) -> bool {
         self.removed.is_empty() && self.inserted.is_empty() && self.body.is_none()
@@ -145,6 +161,22 @@ mod tests {
 
     const TEXT: &[u8] =
         b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nX: 1\r\nContent-Length: 2\r\n\r\nhi";
+
+    #[test]
+    fn cleared_changes_leave_nothing() {
+        for size in [1, 100_000] {
+            let mut edits = Edits::new();
+            edits.replace(0, 3, &vec![b'x'; size]);
+            edits.set_body(b"new");
+            edits.append_to_reply(b"Y: 1\r\n");
+            edits.set_reply_body(b"text/plain", b"old");
+            edits.clear();
+            assert!(edits.is_empty() && edits.reply_rows().is_empty() && edits.reply_body().is_none());
+            edits.insert(0, b"a");
+            assert_eq!((edits.inserted_at(0), edits.body()), (Some(&b"a"[..]), None));
+            assert!(edits.text.capacity() <= 4096, "a big one's memory is given back");
+        }
+    }
 
     fn printed(edit: impl FnOnce(&mut Edits, &Message)) -> String {
         let message = Message::parse(TEXT).expect("parses");

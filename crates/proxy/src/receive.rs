@@ -62,11 +62,14 @@ impl Proxy {
         ctx.looked_up = looked_up && method != Method::Ack;
         services.worker.message_number.set(services.worker.message_number.get() + 1);
         ctx.may_await = true;
+        ctx.edits = services.worker.edits.take();
         let outcome = self.run(&mut ctx, self.request);
         if outcome == RunOutcome::Awaits {
             return self.request_awaits(ctx);
         }
         self.end_of_request_route(services, &mut ctx, outcome);
+        ctx.edits.clear();
+        services.worker.edits.set(ctx.edits);
     }
 
     /// The request's route goes on later. A transaction is made for it meanwhile, so that retransmissions are absorbed and the caller of

@@ -69,8 +69,10 @@ impl Proxy {
                 if trying_due {
                     self.send_trying(ctx, id);
                 }
-                // The request may have been changed since t_newtran: later routes start from what was sent.
-                self.save(ctx, id);
+                // The request may have been changed since t_newtran or by a route: later routes start from what was sent.
+                if !made_here || ctx.armed.on_branch.is_some() || self.onsend_route().is_some() {
+                    self.save(ctx, id);
+                }
                 if ctx.watch.meets(Interest::FORWARDED) {
                     tell(ctx, &Moment::Forwarded { branches: branches.len() });
                 }
@@ -218,7 +220,7 @@ impl Proxy {
             local: false,
             trying,
         };
-        let mut actions = Vec::new();
+        let mut actions = ctx.worker.actions.take();
         let created = self.shards.of_request(ctx.message.call_id(), cseq, |shard| {
             let created = shard.create(new, ctx.now.mono, &mut actions);
             if let Err(Refused::Duplicate(id)) = created {

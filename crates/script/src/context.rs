@@ -115,6 +115,8 @@ pub struct WorkerState {
     pub generation: std::cell::Cell<u16>,
     /// Room for what steps of transactions want done; taken while one is at it.
     pub actions: std::cell::Cell<Vec<transaction::Action>>,
+    /// Room for the changes to the next request; taken while one is at work.
+    pub edits: std::cell::Cell<Edits>,
 }
 
 /// One run of a route. Nested routes (a branch route inside `t_relay`) run on the same context with `kind` and target swapped.
