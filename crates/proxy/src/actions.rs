@@ -41,6 +41,7 @@ impl Proxy {
             looked += self.shards.with(number, |shard| shard.expire(now.mono, &mut actions));
             self.perform(services, now, actions);
             if looked >= most {
+                self.shards.stop_at(number);
                 break;
             }
         }

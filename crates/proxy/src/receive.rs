@@ -90,13 +90,10 @@ impl Proxy {
     /// Whether a transaction took the request: a retransmission, or the ACK to a non-2xx.
     fn absorb(&self, services: &Services<'_>, now: Now, message: &Message) -> bool {
         let Ok(cseq) = message.cseq() else { return false };
+        let mut actions = services.worker.actions.take();
         // A server that answers without transactions looks no further. Two copies of a request in the same moment are told apart when the
         // second makes its transaction.
-        if self.shards.is_empty_for(message.call_id(), cseq.number) {
-            return false;
-        }
-        let mut actions = services.worker.actions.take();
-        let absorbed = self.shards.of_request(message.call_id(), cseq.number, |shard| {
+        let absorbed = self.shards.of_request_if_any(message.call_id(), cseq.number, |shard| {
             let Some(found) = shard.match_request(message) else { return false };
             let input = match found.kind {
                 Kind::Retransmission => Input::Retransmission,
@@ -106,7 +103,7 @@ impl Proxy {
             shard.step(found.id, input, now.mono, &mut actions).is_ok()
         });
         self.perform(services, now, actions);
-        absorbed
+        absorbed.unwrap_or(false)
     }
 
     fn end_of_request_route(&self, services: &Services<'_>, ctx: &mut RouteContext<'_>, outcome: RunOutcome) {

@@ -27,7 +27,7 @@ pub(crate) struct Shards {
     next: Vec<AtomicU64>,
     /// No timer is due before; lowered by every step, raised by [`Shards::recount`].
     soonest: AtomicU64,
-    /// See [`Shards::due`].
+    /// See [`Shards::stop_at`].
     turn: AtomicU32,
 }
 
@@ -55,11 +55,17 @@ impl Shards {
     pub(crate) fn of_request<R>(&self, call_id: &[u8], cseq: u32, f: impl FnOnce(&mut Shard) -> R) -> R {
         self.with(Shard::select(call_id, cseq, SHARDS), f)
     }
-    /// Whether the shard of a request holds no transaction at all: every transaction has a timer. Asked without its lock; one that another
-    /// worker makes at this moment may be missed.
-    pub(crate) fn is_empty_for(&self, call_id: &[u8], cseq: u32) -> bool {
-        let index = (Shard::select(call_id, cseq, SHARDS) & (SHARDS - 1)) as usize;
-        self.next.get(index).is_some_and(|next| next.load(Ordering::Acquire) == Timestamp::NEVER.0)
+    /// The same, but `None` when that shard holds no transaction at all: every transaction has a timer. Asked without its lock; one that
+    /// another worker makes at this moment may be missed.
+    pub(crate) fn of_request_if_any<R>(
+        &self,
+        call_id: &[u8],
+        cseq: u32,
+        f: impl FnOnce(&mut Shard) -> R,
+    ) -> Option<R> {
+        let number = Shard::select(call_id, cseq, SHARDS);
+        let next = self.next.get((number & (SHARDS - 1)) as usize)?;
+        (next.load(Ordering::Acquire) != Timestamp::NEVER.0).then(|| self.with(number, f))
     }
     /// Works on the shard of a transaction.
     pub(crate) fn of_id<R>(&self, id: TransactionId, f: impl FnOnce(&mut Shard) -> R) -> R {
@@ -71,14 +77,17 @@ impl Shards {
             self.with(n, &mut f);
         }
     }
-    /// Numbers of the shards in which something is due. Who asks next begins where the last one has stopped.
+    /// Numbers of the shards in which something is due, from where [`Shards::stop_at`] was told last.
     pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = u32> {
         let first = self.turn.load(Ordering::Relaxed);
         let is_due = move |n: &u32| {
-            self.turn.store(*n, Ordering::Relaxed);
             self.next.get(*n as usize).is_some_and(|next| next.load(Ordering::Relaxed) <= now.0)
         };
         (0..SHARDS).map(move |n| (first + n) & (SHARDS - 1)).filter(is_due)
+    }
+    /// Who was at this shard goes no further: the next begins here.
+    pub(crate) fn stop_at(&self, number: u32) {
+        self.turn.store(number, Ordering::Relaxed);
     }
     /// Works on one shard.
     pub(crate) fn with<R>(&self, number: u32, f: impl FnOnce(&mut Shard) -> R) -> R {
