@@ -300,11 +300,16 @@ fn register_with_password(stage: &mut Stage<'_>) {
     stage.peer("alice").expect("401");
 }
 
+/// Alice's INVITE, with her password, as bob gets it.
+fn invited(stage: &mut Stage<'_>, text: &str) -> Received {
+    stage.authenticated("alice", "alice", text, "100");
+    stage.branches += 1;
+    stage.peer("bob").expect("INVITE")
+}
+
 fn answered(stage: &mut Stage<'_>, alice: SocketAddr, bob: SocketAddr, contact: &str) -> Received {
     let text = invite("alice", alice, "bob", contact);
-    stage.authenticated("alice", "alice", &text, "100");
-    stage.branches += 1;
-    let arrived = stage.peer("bob").expect("INVITE");
+    let arrived = invited(stage, &text);
     stage.onreply += 2;
     stage.reply("bob", &arrived.reply("180 Ringing", "t-bob", &format!("Contact: <sip:bob@{bob}>\n")));
     stage.peer("alice").expect("180");
@@ -331,9 +336,7 @@ fn call(stage: &mut Stage<'_>) {
 fn missed_call(stage: &mut Stage<'_>) {
     let (alice, _) = (stage.register("alice"), stage.register("bob"));
     let text = invite("alice", alice, "bob", &format!("<sip:alice@{alice}>"));
-    stage.authenticated("alice", "alice", &text, "100");
-    stage.branches += 1;
-    let arrived = stage.peer("bob").expect("INVITE");
+    let arrived = invited(stage, &text);
     stage.onreply += 1;
     stage.failures += 1;
     stage.reply("bob", &arrived.reply("486 Busy Here", "t-bob", ""));
@@ -347,9 +350,7 @@ fn missed_call(stage: &mut Stage<'_>) {
 fn cancelled_call(stage: &mut Stage<'_>) {
     let (alice, _) = (stage.register("alice"), stage.register("bob"));
     let text = invite("alice", alice, "bob", &format!("<sip:alice@{alice}>"));
-    stage.authenticated("alice", "alice", &text, "100");
-    stage.branches += 1;
-    let arrived = stage.peer("bob").expect("INVITE");
+    let arrived = invited(stage, &text);
     stage.onreply += 1;
     stage.reply("bob", &arrived.reply("180 Ringing", "t-bob", ""));
     stage.peer("alice").expect("180");
@@ -388,9 +389,7 @@ fn behind_nat(stage: &mut Stage<'_>) {
     let text = register("alice", alice, "<sip:alice@10.7.7.7:5060>", 3600);
     stage.authenticated("alice", "alice", &text, "200");
     let text = invite("alice", alice, "bob", "<sip:alice@10.7.7.7:5060>");
-    stage.authenticated("alice", "alice", &text, "100");
-    stage.branches += 1;
-    let arrived = stage.peer("bob").expect("INVITE");
+    let arrived = invited(stage, &text);
     stage.onreply += 1;
     stage.reply("bob", &arrived.reply("200 OK", "t-bob", &format!("Contact: <sip:bob@{bob}>\n")));
     let ok = stage.peer("alice").expect("200");
