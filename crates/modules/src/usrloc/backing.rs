@@ -17,7 +17,7 @@ use ::store::{Error, VersionError, check_version};
 use script::Listener;
 
 use super::contact::{Contact, Stored};
-use super::record::Record;
+use super::record::{Aor, Record};
 use super::store::{Change, Row, Rows, VERSION};
 use super::{Domain, Settings, attributes, parse_socket, socket_text};
 
@@ -212,7 +212,7 @@ impl Backing {
                 record.add(contact, domain.rules().order);
             }
         }
-        record.aor = aor.into();
+        record.aor = Aor::from_slice(aor);
         self.succeeded();
         Ok(record)
     }

@@ -7,13 +7,13 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hashbrown::HashTable;
 use script::{Statistic, Statistics};
 
 use super::backing::{Backing, Mode, SaveError};
 use super::contact::{Agents, Contact, ContactInfo, Ruid, RuidFormat, Stored, TooLong};
 use super::expiry::{Due, ExpiryHeap, NOWHERE};
-use super::record::{Matching, Order, Record};
+use super::record::{Aor, Matching, Order, Record};
+use super::records::Records;
 
 /// What all tables share.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +36,7 @@ pub struct Rules {
 
 #[derive(Debug, Default)]
 struct Shard {
-    records: HashTable<Box<Record>>,
+    records: Records,
     expiry: ExpiryHeap,
 }
 
@@ -148,7 +148,7 @@ impl Domain {
             return f(record.as_ref().ok().filter(|r| !r.contacts().is_empty()));
         }
         let shard = self.lock(hash);
-        f(shard.find(hash, |r| &*r.aor == aor))
+        f(shard.records.find(hash, |r| &*r.aor == aor))
     }
     /// Looks at the first record with this hash that `wanted` takes: a temporary GRUU carries the hash instead of the name.
     pub fn read_by_hash<R>(
@@ -158,7 +158,7 @@ impl Domain {
         f: impl FnOnce(Option<&Record>) -> R,
     ) -> R {
         let shard = self.lock(hash);
-        f(shard.find(hash, wanted))
+        f(shard.records.find(hash, wanted))
     }
 
     /// Changes the record of an address-of-record.
@@ -166,12 +166,12 @@ impl Domain {
         let hash = self.hash(aor);
         let mut guard = self.lock(hash);
         let shard = &mut *guard;
-        let same = |r: &Record| r.hash == hash && &*r.aor == aor;
-        let Some(record) = shard.records.find_mut(spread(hash), |r| same(r)) else {
+        let same = |r: &Record| &*r.aor == aor;
+        let Some(record) = shard.records.find_mut(hash, same) else {
             let mut record = Record::new(hash);
             let result = f(&mut Entry { domain: self, record: &mut record });
             if !record.contacts().is_empty() {
-                record.aor = aor.into();
+                record.aor = Aor::from_slice(aor);
                 self.count(1, record.contacts().len() as i64);
                 shard.insert(Box::new(record));
             }
@@ -182,9 +182,7 @@ impl Domain {
         let (after, slot, at) = (record.contacts().len() as i64, record.slot, record.deadline());
         let sooner = at < record.due;
         if after == 0 {
-            if let Ok(found) = shard.records.find_entry(spread(hash), |r| same(r)) {
-                found.remove();
-            }
+            shard.records.take(hash, same);
             shard.expiry.remove(slot, &mut moves(&mut shard.records));
         } else if sooner {
             record.due = at;
@@ -265,7 +263,7 @@ impl Domain {
     pub(super) fn each_of_shard(&self, shard: usize, mut f: impl FnMut(&mut Record)) {
         let Some(shard) = self.shards.get(shard) else { return };
         let mut shard = shard.lock().unwrap_or_else(|e| e.into_inner());
-        shard.records.iter_mut().for_each(|r| f(r));
+        shard.records.for_each_mut(&mut f);
     }
 
     /// Removes ended contacts of one shard, looking at no more than `budget` records. Returns how many it looked at.
@@ -305,12 +303,11 @@ impl Domain {
             && due.at <= now
         {
             looked += 1;
-            let Ok(mut found) = shard.records.find_entry(spread(due.hash), |r| r.slot == 0) else {
+            let Some(record) = shard.records.find_mut(due.hash, |r| r.slot == 0) else {
                 // Never so: every entry has its record. Dropping the entry keeps the loop finite.
                 shard.expiry.remove(0, &mut moves(&mut shard.records));
                 continue;
             };
-            let record = found.get_mut();
             let mut count = 0;
             record.take_expired(now, &mut |aor, contact| {
                 count += 1;
@@ -320,7 +317,7 @@ impl Domain {
             let at = record.deadline();
             record.due = at;
             if gone {
-                found.remove();
+                shard.records.take(due.hash, |r| r.slot == 0);
                 shard.expiry.remove(0, &mut moves(&mut shard.records));
             } else {
                 shard.expiry.change(0, at, &mut moves(&mut shard.records));
@@ -370,30 +367,21 @@ impl Domain {
 }
 
 impl Shard {
-    fn find(&self, hash: u32, wanted: impl Fn(&Record) -> bool) -> Option<&Record> {
-        self.records.find(spread(hash), |r| r.hash == hash && wanted(r)).map(|r| &**r)
-    }
     fn insert(&mut self, mut record: Box<Record>) {
         record.due = record.deadline();
         let due = Due { at: record.due, hash: record.hash };
-        self.records.insert_unique(spread(due.hash), record, |r| spread(r.hash));
+        self.records.insert(record);
         self.expiry.push(due, &mut moves(&mut self.records));
     }
 }
 
 /// Tells records where their heap entry went.
-fn moves(records: &mut HashTable<Box<Record>>) -> impl FnMut(u32, u32, u32) + '_ {
+fn moves(records: &mut Records) -> impl FnMut(u32, u32, u32) + '_ {
     |hash, from, to| {
-        if let Some(record) = records.find_mut(spread(hash), |r| r.hash == hash && r.slot == from) {
+        if let Some(record) = records.find_mut(hash, |r| r.slot == from) {
             record.slot = to;
         }
     }
-}
-
-/// The table's 64-bit hash: all records of a shard share their low bits, so they are mixed with the high ones.
-fn spread(hash: u32) -> u64 {
-    let wide = u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    wide ^ (wide >> 32)
 }
 
 impl Entry<'_> {

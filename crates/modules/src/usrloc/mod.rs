@@ -1,6 +1,6 @@
 //! Module `usrloc`: where users can be reached. Keeps location tables in memory for [`registrar`](crate::registrar) and others.
 //!
-//! `domain.rs` is a table, `record.rs` the bindings of one address-of-record, `contact.rs` one binding, `expiry.rs` what ends next;
+//! `domain.rs` is a table, `records.rs` its hash table, `record.rs` the bindings of one address-of-record, `contact.rs` one binding, `expiry.rs` what ends next;
 //! `backing.rs` keeps tables in a database too, `store.rs` knows its rows. A table is made when it is first saved to (Kamailio wants it in `preload` when a script in another language does that).
 
 mod attributes;
@@ -9,6 +9,7 @@ pub mod contact;
 pub mod domain;
 pub mod expiry;
 pub mod record;
+mod records;
 mod rpc;
 mod settings;
 pub mod store;

@@ -1,5 +1,7 @@
 //! The bindings of one address-of-record, in the order in which they are tried.
 
+use smallvec::SmallVec;
+
 use super::contact::{Agents, Contact, ContactInfo, Ruid, TooLong};
 use super::expiry::NOWHERE;
 
@@ -52,23 +54,32 @@ pub enum Sequence {
 }
 
 /// The bindings of an address-of-record. Never empty while it is in a domain.
+///
+/// What finding it looks at stands first, in one cache line.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Record {
+    /// The next in its chain of the table.
+    pub(super) next: Option<Box<Record>>,
     pub(super) hash: u32,
     /// Place in the shard's expiry heap.
     pub(super) slot: u32,
     /// Time of that entry; here so that a refresh need not look at the heap.
     pub(super) due: u32,
-    pub(super) aor: Box<[u8]>,
-    contacts: Vec<Contact>,
+    pub(super) aor: Aor,
+    /// Nearly all have one, which lies here: what a refresh needs is in neighbouring cache lines.
+    contacts: SmallVec<[Contact; 1]>,
 }
+
+/// An address-of-record, in the record itself when it is no longer than most user names.
+pub(super) type Aor = SmallVec<[u8; 24]>;
 
 impl Record {
     /// Most bindings of an address-of-record whatever the settings: what one answer can list and one message can go through.
     pub const LIMIT: usize = 500;
 
     pub(super) fn new(hash: u32) -> Record {
-        Record { hash, slot: NOWHERE, due: u32::MAX, aor: Box::default(), contacts: Vec::new() }
+        Record { next: None, hash, slot: NOWHERE, due: u32::MAX, aor: Aor::new(), contacts: SmallVec::new() }
     }
     /// Address-of-record: user, or user@domain with `use_domain`.
     pub fn aor(&self) -> &[u8] {
@@ -134,8 +145,7 @@ impl Record {
     /// Adds a binding that was made elsewhere and returns its place.
     pub fn add(&mut self, contact: Contact, order: Order) -> usize {
         if self.contacts.len() == self.contacts.capacity() {
-            // Most users have one contact: room for one, not for the four a vector would take.
-            self.contacts.reserve_exact(self.contacts.len().max(1));
+            self.contacts.reserve_exact(self.contacts.len());
         }
         let at = self.place(contact.q, order);
         self.contacts.insert(at, contact);
@@ -150,7 +160,7 @@ impl Record {
     }
     /// Puts bindings in the place of all there are.
     pub fn restore(&mut self, contacts: Vec<Contact>) {
-        self.contacts = contacts;
+        self.contacts = contacts.into();
     }
 
     /// Refreshes a binding and returns its new place.
@@ -182,8 +192,8 @@ impl Record {
         self.contacts.clear();
     }
     /// Takes out the bindings for which `keep` is false.
-    pub fn retain(&mut self, keep: impl FnMut(&Contact) -> bool) {
-        self.contacts.retain(keep);
+    pub fn retain(&mut self, mut keep: impl FnMut(&Contact) -> bool) {
+        self.contacts.retain(|contact| keep(contact));
     }
 
     pub(super) fn deadline(&self) -> u32 {

@@ -370,7 +370,7 @@ fn rpc() {
     assert_eq!(eve["Contacts"][0]["Contact"]["Q"], 1);
     let brief = rpc("ul.dump", json!(["brief"])).expect("dump");
     assert_eq!(brief["Domains"][0]["Domain"]["Stats"]["Records"], 2);
-    assert_eq!(brief["Domains"][0]["Domain"]["Size"], 64);
+    assert_eq!(brief["Domains"][0]["Domain"]["Size"], 16);
     let full = rpc("ul.dump", json!([])).expect("dump");
     assert!(full["Domains"][0]["Domain"]["AoRs"][0]["Info"]["Contacts"][0]["Contact"]["Address"].is_string());
     assert_eq!(rpc("ul.rm_contact", json!(["location", "zed", "sip:x"])), Err("404 AOR not found".into()));
