@@ -39,7 +39,7 @@ impl<'a> Credentials<'a> {
         let mut found = Credentials::default();
         let mut rest = skip(rest);
         while !rest.is_empty() {
-            let (name, behind) = token(rest);
+            let (name, behind) = until(rest, &TOKEN_END);
             let (value, behind) = text(behind.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start())?;
             if let Some(slot) = found.slot(name) {
                 *slot = Some(value);
@@ -88,31 +88,38 @@ fn skip(text: &[u8]) -> &[u8] {
     text.get(at..).unwrap_or_default()
 }
 
-fn token(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|c| c.is_ascii_whitespace() || matches!(c, b'=' | b',' | b'"'));
+/// What ends a token; a table is quicker than comparisons.
+static TOKEN_END: [bool; 256] = ends(b"=,\" \t\n\r\x0c");
+/// What ends a value without quotes: a nonce may hold `=`.
+static VALUE_END: [bool; 256] = ends(b",\" \t\n\r\x0c");
+
+const fn ends(bytes: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut index = 0;
+    while index < bytes.len() {
+        table[bytes[index] as usize] = true;
+        index += 1;
+    }
+    table
+}
+
+fn until<'a>(text: &'a [u8], ends: &[bool; 256]) -> (&'a [u8], &'a [u8]) {
+    let end = text.iter().position(|c| ends[usize::from(*c)]);
     text.split_at_checked(end.unwrap_or(text.len())).unwrap_or((text, b""))
 }
 
 /// A quoted string without its quotes, or a token. `None` when the quote is not closed.
 fn text(from: &[u8]) -> Option<(&[u8], &[u8])> {
-    let Some(quoted) = from.strip_prefix(b"\"") else {
-        // A nonce without quotes may hold `=`.
-        let end = from.iter().position(|c| c.is_ascii_whitespace() || matches!(c, b',' | b'"'));
-        return from.split_at_checked(end.unwrap_or(from.len()));
-    };
-    let mut escaped = false;
-    let end = quoted.iter().position(|c| match c {
-        _ if escaped => {
-            escaped = false;
-            false
+    let Some(quoted) = from.strip_prefix(b"\"") else { return Some(until(from, &VALUE_END)) };
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', quoted.get(at..)?)?;
+        match quoted.get(at) {
+            Some(b'"') => return Some((quoted.get(..at)?, quoted.get(at + 1..)?)),
+            // Whatever follows a backslash is part of the string.
+            _ => at += 2,
         }
-        b'\\' => {
-            escaped = true;
-            false
-        }
-        c => *c == b'"',
-    })?;
-    Some((quoted.get(..end)?, quoted.get(end + 1..)?))
+    }
 }
 
 #[cfg(test)]
