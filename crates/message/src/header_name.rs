@@ -63,6 +63,51 @@ const CHAINS: ([HeaderName; SLOTS], [HeaderName; COUNT]) = {
     (first, next)
 };
 
+/// Bytes of a row that are looked at together for its name: more than the longest name and its colon have.
+pub(crate) const HEAD: usize = 24;
+const _: () = assert!(LONGEST < HEAD);
+
+/// Every name but `Other` in words of eight bytes, in the order of the enum.
+static WORDS: [[u64; 3]; COUNT] = {
+    let mut words = [[0; 3]; COUNT];
+    let mut index = 0;
+    while index < COUNT {
+        let text = NAMES[index].1.as_bytes();
+        let mut at = 0;
+        while at < text.len() {
+            words[index][at / 8] |= (text[at] as u64) << (at % 8 * 8);
+            at += 1;
+        }
+        index += 1;
+    }
+    words
+};
+
+/// The first bytes of three words: all that a text of that length has.
+static MASKS: [[u64; 3]; HEAD] = {
+    let mut masks = [[0; 3]; HEAD];
+    let mut len = 0;
+    while len < HEAD {
+        let mut at = 0;
+        while at < len {
+            masks[len][at / 8] |= 0xff << (at % 8 * 8);
+            at += 1;
+        }
+        len += 1;
+    }
+    masks
+};
+
+/// Where the first colon is among eight bytes (the lowest byte is the first).
+#[inline]
+fn colon_in(word: u64) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // A byte that is a colon becomes zero, and only behind one may a byte be taken for zero that is none.
+    let zero_if_colon = word ^ (ONES * b':' as u64);
+    let hits = zero_if_colon.wrapping_sub(ONES) & !zero_if_colon & (ONES << 7);
+    (hits != 0).then_some(hits.trailing_zeros() as usize / 8)
+}
+
 const fn slot(letter: u8, len: usize) -> usize {
     len * 26 + (letter.to_ascii_lowercase().wrapping_sub(b'a')) as usize
 }
@@ -86,6 +131,27 @@ impl HeaderName {
             candidate = NEXT.get(candidate as usize).copied().unwrap_or(Other);
         }
         candidate
+    }
+
+    /// The name that a row begins with, and its length, when it is one of ours, spelled as the RFC spells it and followed by its colon:
+    /// that is what nearly every row begins with, and told several times faster than the rest.
+    #[inline]
+    pub(crate) fn usual(head: &[u8; HEAD]) -> Option<(HeaderName, usize)> {
+        let word = |n: usize| u64::from_le_bytes(std::array::from_fn(|byte| head[n * 8 + byte]));
+        let words = [word(0), word(1), word(2)];
+        let len = colon_in(words[0])
+            .or_else(|| Some(8 + colon_in(words[1])?))
+            .or_else(|| Some(16 + colon_in(words[2])?))?;
+        let mask = MASKS.get(len)?;
+        let mut candidate = *FIRST.get(slot(head[0], len))?;
+        loop {
+            // None for `Other`, which ends every chain.
+            let wanted = WORDS.get(candidate as usize)?;
+            if (0..3).all(|n| words[n] & mask[n] == wanted[n]) {
+                return Some((candidate, len));
+            }
+            candidate = *NEXT.get(candidate as usize)?;
+        }
     }
 
     fn compact(letter: u8) -> HeaderName {
@@ -130,6 +196,29 @@ mod tests {
             assert_eq!(HeaderName::parse(text.as_bytes()), name);
             assert_eq!(HeaderName::parse(text.to_ascii_uppercase().as_bytes()), name);
             assert_eq!(name.as_str(), text);
+        }
+    }
+
+    #[test]
+    fn rows_as_nearly_everybody_writes_them() {
+        let usual = |row: &str| {
+            let mut head = [b'x'; HEAD];
+            head.iter_mut().zip(row.bytes()).for_each(|(to, from)| *to = from);
+            HeaderName::usual(&head)
+        };
+        for (name, text) in NAMES {
+            assert_eq!(usual(&format!("{text}: x:y")), Some((name, text.len())));
+            assert_eq!(usual(&format!("{text}:")), Some((name, text.len())));
+            // Left to the long way.
+            assert_eq!(usual(&format!("{text} : x")), None);
+            assert_eq!(usual(&format!("{}: x", text.to_ascii_lowercase())), None);
+            assert_eq!(usual(text), None);
+            assert_eq!(usual(&format!("{}:", &text[..text.len() - 1])), None);
+        }
+        for stranger in
+            ["", ":", ": x", "X-Foo: Via: x", "\0ia: x", "{ia: x", "v: x", "Content-Language: de", "Froml: x"]
+        {
+            assert_eq!(usual(stranger), None, "{stranger}");
         }
     }
 

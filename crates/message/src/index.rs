@@ -164,9 +164,15 @@ impl Index {
             return Err(ParseError::TooLarge);
         }
         let row = bytes.get(at..).ok_or(ParseError::Header)?;
-        // Names are too short for memchr to earn its call.
-        let colon = row.iter().position(|&b| b == b':').ok_or(ParseError::Header)?;
-        let (name, name_len) = name_of(row.get(..colon).unwrap_or_default())?;
+        let (name, name_len, colon) = match row.first_chunk().and_then(HeaderName::usual) {
+            Some((name, colon)) => (name, colon as u16, colon),
+            None => {
+                // Names are too short for memchr to earn its call.
+                let colon = row.iter().position(|&b| b == b':').ok_or(ParseError::Header)?;
+                let (name, name_len) = name_of(row.get(..colon).unwrap_or_default())?;
+                (name, name_len, colon)
+            }
+        };
         if name != HeaderName::Other {
             let bit = bit(name);
             if self.seen & bit != 0 {
@@ -185,8 +191,15 @@ impl Index {
             }
         }
         let with_lws = row.get(colon + 1..end).unwrap_or_default();
-        let started = trim_start(with_lws);
-        let value = trim_end(started);
+        // One space before a value and CRLF behind it, nearly always.
+        let started = match with_lws {
+            [b' ', value @ ..] if value.first().is_some_and(|&b| b > b' ') => value,
+            other => trim_start(other),
+        };
+        let value = match started {
+            [value @ .., b'\r', b'\n'] if value.last().is_some_and(|&b| b > b' ') => value,
+            other => trim_end(other),
+        };
         // An empty value stands behind its colon, before the line end.
         let value_at = if value.is_empty() { colon + 1 } else { end - started.len() };
         let value = Span::new(at + value_at, value.len());

@@ -214,6 +214,17 @@ impl Message {
     pub fn headers(&self) -> impl DoubleEndedIterator<Item = Header<'_>> + '_ {
         self.index.rows.iter().map(|row| self.row(row))
     }
+    /// The rows with names that are wanted, in order.
+    pub(crate) fn headers_where(
+        &self,
+        wanted: impl Fn(HeaderName) -> bool,
+    ) -> impl Iterator<Item = Header<'_>> {
+        self.index.rows.iter().filter(move |row| wanted(row.name)).map(|row| self.row(row))
+    }
+    /// Whether no row before this one has its name.
+    pub(crate) fn is_first(&self, header: &Header<'_>) -> bool {
+        self.index.first_row(header.name).is_some_and(|first| first.start == header.row.0)
+    }
     /// First row of that name.
     pub fn header(&self, name: HeaderName) -> Option<Header<'_>> {
         self.index.first_row(name).map(|row| self.row(row))

@@ -78,6 +78,10 @@ pub(crate) fn next_param<'a>(scan: &mut Scan<'a>) -> Option<Result<Param<'a>, Ma
         return None;
     }
     let name = scan.take_while(|b| !NAME_END[b as usize]);
+    // Most have no white space and no quotes, and end here.
+    if scan.is_empty() || scan.eat(b';') {
+        return Some(if name.is_empty() { Err(Malformed) } else { Ok(Param { name, value: None }) });
+    }
     scan.skip_lws();
     let mut value = None;
     let mut sound = !name.is_empty();
@@ -96,8 +100,10 @@ pub(crate) fn next_param<'a>(scan: &mut Scan<'a>) -> Option<Result<Param<'a>, Ma
         }
     }
     // Whatever stands between here and the `;` belongs to no parameter.
-    sound &= scan.take_until(b';').iter().all(|&b| is_lws(b));
-    scan.eat(b';');
+    if !scan.is_empty() && !scan.eat(b';') {
+        sound &= scan.take_until(b';').iter().all(|&b| is_lws(b));
+        scan.eat(b';');
+    }
     Some(if sound { Ok(Param { name, value }) } else { Err(Malformed) })
 }
 

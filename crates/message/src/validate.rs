@@ -4,7 +4,7 @@
 //! remembers) anyway, and at nothing else.
 
 use crate::index::{Index, bit};
-use crate::{Fault, HeaderName, Message, Uri};
+use crate::{Fault, HeaderName, Message};
 
 const fn fault(reason: &'static str) -> Fault {
     Fault { code: 400, reason }
@@ -49,7 +49,7 @@ pub(crate) fn validate(message: &Message, index: &Index) -> Result<(), Fault> {
         return Err(fault);
     }
     if message.is_request() {
-        Uri::parse(message.request_uri()).map_err(|_| BAD_REQUEST_URI)?;
+        message.parse_request_uri().map_err(|_| BAD_REQUEST_URI)?;
     }
     if index.repeated & SINGLE_BITS != 0 {
         for (name, fault) in SINGLE {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use message::{Edits, Fault, HeaderName, Message, Method, ParseError, Scheme, Uri, print};
+use message::{Edits, Fault, HeaderName, Message, Method, ParseError, Scheme, print};
 use script::{Awaiting, Inbound, Outbox, Parked, RouteContext, RouteKind, RunOutcome, Services};
 use transaction::{Hop, Input, Kind, Now, TransactionId};
 
@@ -308,7 +308,7 @@ impl Proxy {
 /// RFC 3261 §16.3: what a request must be before it is routed.
 fn check_request(message: &Message) -> Result<(), Fault> {
     message.validate()?;
-    match Uri::parse(message.request_uri()) {
+    match message.parse_request_uri() {
         Ok(uri) if uri.scheme == Scheme::Other => Err(Fault { code: 416, reason: "Unsupported URI Scheme" }),
         Ok(_) => Ok(()),
         Err(fault) => Err(fault),

@@ -38,9 +38,13 @@ pub fn local_reply(request: &Message, reply: &LocalReply<'_>, out: &mut Vec<u8>)
     decimal(out, reply.code.into());
     text(out, &[b" ", reply.reason, b"\r\n"]);
     let mut stamp = reply.via_stamp;
-    for header in request.headers() {
+    let copied = |name| {
+        use HeaderName::*;
+        matches!(name, Via | From | To | CallId | CSeq | RecordRoute | Timestamp)
+    };
+    for header in request.headers_where(copied) {
         // Of a header that must not be repeated the reply to the complaint has the first.
-        let is_first = || request.header(header.name).is_some_and(|first| first.row == header.row);
+        let is_first = || request.is_first(&header);
         match header.name {
             HeaderName::Via => match stamp.take() {
                 Some(stamp) => stamped_row(request, &header, &stamp, out),

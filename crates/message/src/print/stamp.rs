@@ -112,11 +112,18 @@ pub(super) fn text(out: &mut Vec<u8>, parts: &[&[u8]]) {
 }
 
 /// Appends a number.
-pub(super) fn decimal(out: &mut Vec<u8>, number: usize) {
-    if number >= 10 {
-        decimal(out, number / 10);
+pub(super) fn decimal(out: &mut Vec<u8>, mut number: usize) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        first -= 1;
+        if number == 0 {
+            break;
+        }
     }
-    out.push(b'0' + (number % 10) as u8);
+    out.extend_from_slice(digits.get(first..).unwrap_or_default());
 }
 
 /// Appends an address; IPv6 without brackets, as §25.1 `via-received` has it.

@@ -78,19 +78,29 @@ impl<'a> Uri<'a> {
         if text.iter().any(|&b| EXCLUDED[b as usize]) {
             return Err(BAD_URI);
         }
-        let colon = text
-            .iter()
-            .position(|&b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')))
-            .ok_or(BAD_URI)?;
         let mut scan = Scan(text);
-        let scheme = scan.take(colon);
-        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scan.eat(b':') || scan.is_empty() {
+        let scheme = match text {
+            // Nearly everybody writes it so.
+            [b's', b'i', b'p', b':', ..] => {
+                scan.take(4);
+                Scheme::Sip
+            }
+            _ => {
+                let scheme =
+                    scan.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+                if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scan.eat(b':') {
+                    return Err(BAD_URI);
+                }
+                Scheme::parse(scheme)
+            }
+        };
+        if scan.is_empty() {
             return Err(BAD_URI);
         }
         let none = text.get(text.len()..).unwrap_or_default();
         let mut uri = Uri {
             text,
-            scheme: Scheme::parse(scheme),
+            scheme,
             user: None,
             password: None,
             host: none,
