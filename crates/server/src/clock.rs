@@ -1,17 +1,30 @@
 //! The one place that reads clocks: everything below the server is given the time.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use transaction::{Now, Timestamp};
 
 static START: OnceLock<Instant> = OnceLock::new();
 
-/// Monotonic time since the first call, and the wall clock.
+/// How long the wall clock is taken to go on as the monotonic one does; then it is read again.
+const WALL_GOOD_FOR: u64 = 10_000_000;
+/// Monotonic time until which it holds, and what to add to the microseconds of a monotonic time for it.
+static WALL: (AtomicU64, AtomicU64) = (AtomicU64::new(0), AtomicU64::new(0));
+
+/// Monotonic time since the first call, and the wall clock, which may be off by what it was set to in the last 10 ms.
 pub fn now() -> Now {
-    let unix = unix();
-    let unix_micros = unix.as_secs() * 1_000_000 + u64::from(unix.subsec_micros());
-    Now { mono: mono(), unix_micros }
+    let mono = mono();
+    let (until, ahead) = &WALL;
+    let since_start = mono.0 / 1000;
+    if mono.0 < until.load(Ordering::Acquire) {
+        return Now { mono, unix_micros: since_start.wrapping_add(ahead.load(Ordering::Relaxed)) };
+    }
+    let unix_micros = u64::try_from(unix().as_micros()).unwrap_or(u64::MAX);
+    ahead.store(unix_micros.wrapping_sub(since_start), Ordering::Relaxed);
+    until.store(mono.0 + WALL_GOOD_FOR, Ordering::Release);
+    Now { mono, unix_micros }
 }
 
 /// Monotonic time since the first call.
@@ -75,6 +88,17 @@ impl Civil {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wall_clock_is_the_systems() {
+        for _ in 0..1000 {
+            let before = unix().as_micros();
+            let between = u128::from(now().unix_micros);
+            let after = unix().as_micros();
+            // The two clocks may drift apart by a little in 10 ms.
+            assert!(before <= between + 100 && between <= after + 100, "{before} {between} {after}");
+        }
+    }
 
     #[test]
     fn dates_as_date_1_prints_them() {
