@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use pyo3_ffi as c;
-use script::{Awaiting, CallbackId, Home, Parked, RouteContext, ScriptWorker, Value};
+use script::{Awaiting, CallbackId, Home, Parked, RouteContext, Value};
 
 use crate::current::Entered;
 use crate::engine::Engine;
@@ -190,7 +190,7 @@ thread_local! {
 fn carry(engine: &Arc<Engine>, queue: &Queue, home: &dyn Home) -> Result<(), String> {
     let state = ThreadState::of(queue.interpreter)?;
     let worker = engine.loop_worker(queue.interpreter, state, RANK)?;
-    worker.attach();
+    worker.attach_now();
     // SAFETY: attached just above, by this thread's own state.
     let py = unsafe { Attached::assume() };
     let this = Loop {

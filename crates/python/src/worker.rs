@@ -65,6 +65,8 @@ pub(crate) struct Worker {
     drop_class: Option<Object>,
     /// Time spent waiting for the interpreter since the last run was counted, nanoseconds.
     waited: Cell<u64>,
+    /// When the thread was attached, while nothing has happened since: the callback it was for begins then.
+    attached_at: Cell<Option<Instant>>,
 }
 
 /// One loading of the script in this worker: its handler object and the callbacks found in it.
@@ -131,6 +133,7 @@ impl Worker {
             copies: UnsafeCell::new(Vec::new()),
             drop_class: Some(parts.drop_class),
             waited: Cell::new(0),
+            attached_at: Cell::new(None),
         })
     }
 
@@ -151,7 +154,7 @@ impl Worker {
 
     /// Takes it back.
     pub fn reacquire(&self) {
-        self.attach();
+        self.attach_now();
     }
 
     /// A copy of a message object to be closed with the callback.
@@ -163,7 +166,7 @@ impl Worker {
     /// Runs `child_init` of a loading, attached as this worker, so that KSR functions and pseudo-variables in it use its caches.
     pub fn child_init(&self, number: u16) -> Result<(), String> {
         let before = self.attached.get();
-        self.attach();
+        self.attach_now();
         // SAFETY: attached above, by this thread's own state.
         let py = unsafe { Attached::assume() };
         // SAFETY: only this thread; the reference ends with the statement.
@@ -239,7 +242,7 @@ impl Worker {
         let generation_before = generation.replace(number);
         self.depth.set(self.depth.get() + 1);
         let entered = Entered::new(context);
-        let begin = Instant::now();
+        let begin = self.attached_at.take().unwrap_or_else(Instant::now);
         let pulse = self.pulse.as_ref().filter(|_| self.depth.get() == 1);
         if let Some(pulse) = pulse {
             pulse.begin(begin);
@@ -503,10 +506,31 @@ impl Worker {
         text
     }
 
+    /// Attaches this thread, and says when it was; `None` when it is already.
+    pub fn attach_now(&self) -> Option<Instant> {
+        if self.attached.get() {
+            return None;
+        }
+        let other = current::worker();
+        if !other.is_null() {
+            // Two workers on one thread (tests do that): the other one makes room.
+            // SAFETY: a worker takes its pointer back before it goes.
+            unsafe { (*other).detach() };
+        }
+        let begin = Instant::now();
+        // SAFETY: this thread's state; not attached (checked).
+        unsafe { self.state.attach() };
+        let end = Instant::now();
+        self.waited.set(self.waited.get() + end.duration_since(begin).as_nanos() as u64);
+        self.attached.set(true);
+        current::set_worker(self);
+        Some(end)
+    }
+
     fn run_callback(&self, id: CallbackId, event: Option<&str>, ctx: &mut RouteContext<'_>) -> RunOutcome {
         let before = self.attached.get();
         if !before {
-            self.attach();
+            self.attached_at.set(self.attach_now());
         }
         // SAFETY: attached with this thread's own state.
         let outcome = self.run_attached(unsafe { Attached::assume() }, id, event, ctx);
@@ -555,21 +579,9 @@ unsafe fn vectorcall(
 
 impl ScriptWorker for Worker {
     fn attach(&self) {
-        if self.attached.get() {
-            return;
+        if let Some(at) = self.attach_now() {
+            self.attached_at.set(Some(at));
         }
-        let other = current::worker();
-        if !other.is_null() {
-            // Two workers on one thread (tests do that): the other one makes room.
-            // SAFETY: a worker takes its pointer back before it goes.
-            unsafe { (*other).detach() };
-        }
-        let begin = Instant::now();
-        // SAFETY: this thread's state; not attached (checked).
-        unsafe { self.state.attach() };
-        self.waited.set(self.waited.get() + begin.elapsed().as_nanos() as u64);
-        self.attached.set(true);
-        current::set_worker(self);
     }
     fn detach(&self) {
         if !self.attached.get() {
@@ -587,7 +599,8 @@ impl ScriptWorker for Worker {
         self.run_callback(callback, Some(event), ctx)
     }
     fn has(&self, callback: CallbackId) -> bool {
-        self.attach();
+        self.attach_now();
+        self.attached_at.set(None);
         // SAFETY: attached just above, on this worker's own thread.
         let py = unsafe { Attached::assume() };
         matches!(self.find(py, callback, self.number_of(callback)), Ok(Some(_)))
@@ -596,7 +609,7 @@ impl ScriptWorker for Worker {
         // SAFETY: only this thread; no reference into it is held.
         let Some(pending) = (unsafe { (*self.pending.get()).take() }) else { return };
         let before = self.attached.get();
-        self.attach();
+        self.attach_now();
         // SAFETY: attached just above, on this worker's own thread.
         let py = unsafe { Attached::assume() };
         match self.engine.queue_or_begin(self.interpreter) {
@@ -620,7 +633,8 @@ impl ScriptWorker for Worker {
     fn prepare(&self, number: u16) -> Result<(), ScriptError> {
         let error = |message: String| ScriptError { message };
         let before = self.attached.get();
-        self.attach();
+        self.attach_now();
+        self.attached_at.set(None);
         // SAFETY: attached just above, on this worker's own thread.
         let py = unsafe { Attached::assume() };
         self.prune(py);
@@ -643,7 +657,7 @@ impl ScriptWorker for Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.attach();
+        self.attach_now();
         // SAFETY: attached; each reference is given back once.
         unsafe {
             let py = Attached::assume();

@@ -1,5 +1,7 @@
 //! The digest of RFC 7616 section 3.4 for the algorithms of RFC 8760, without an allocation.
 
+use std::cell::RefCell;
+
 use md5::{Digest, Md5};
 use sha2::{Sha256, Sha512, Sha512_256};
 
@@ -156,16 +158,42 @@ impl Challenged<'_> {
     pub fn response(&self, ha1: &Hex, method: &[u8], body: &[u8]) -> Hex {
         let hash = |parts: &[&[u8]]| self.algorithm.hash(parts);
         let integrity = self.protection.is_some_and(|p| p.qop.eq_ignore_ascii_case(b"auth-int"));
-        let ha2 = if integrity {
-            hash(&[method, self.uri, hash(&[body]).as_bytes()])
-        } else {
-            hash(&[method, self.uri])
-        };
+        let ha2 =
+            if integrity { hash(&[method, self.uri, hash(&[body]).as_bytes()]) } else { self.ha2(method) };
         match self.protection {
             Some(p) => hash(&[ha1.as_bytes(), self.nonce, p.nc, p.cnonce, p.qop, ha2.as_bytes()]),
             None => hash(&[ha1.as_bytes(), self.nonce, ha2.as_bytes()]),
         }
     }
+
+    /// `H(method ":" uri)`, kept from one to the next: all phones of a domain register with the same.
+    fn ha2(&self, method: &[u8]) -> Hex {
+        LAST_HA2.with_borrow_mut(|last| {
+            if let Some(last) = last
+                && last.algorithm == self.algorithm
+                && *last.method == *method
+                && *last.uri == *self.uri
+            {
+                return last.hash;
+            }
+            let hash = self.algorithm.hash(&[method, self.uri]);
+            *last =
+                Some(Ha2 { algorithm: self.algorithm, method: method.into(), uri: self.uri.into(), hash });
+            hash
+        })
+    }
+}
+
+/// What [`Challenged::ha2`] keeps.
+struct Ha2 {
+    algorithm: Algorithm,
+    method: Box<[u8]>,
+    uri: Box<[u8]>,
+    hash: Hex,
+}
+
+thread_local! {
+    static LAST_HA2: RefCell<Option<Ha2>> = const { RefCell::new(None) };
 }
 
 #[cfg(test)]
@@ -198,6 +226,35 @@ mod tests {
             response(with(Algorithm::Sha256), secret, "GET"),
             "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"
         );
+    }
+
+    #[test]
+    fn what_is_kept_is_for_the_same_method_uri_and_algorithm() {
+        let with = |uri, algorithm| Challenged {
+            algorithm,
+            sess: false,
+            username: b"alice",
+            realm: b"r",
+            nonce: b"n",
+            uri,
+            protection: None,
+        };
+        use Algorithm::{Md5, Sha256};
+        let asked = [
+            (Md5, "sip:a", "REGISTER"),
+            (Sha256, "sip:a", "REGISTER"),
+            (Sha256, "sip:a", "INVITE"),
+            (Sha256, "sip:b", "INVITE"),
+            (Sha256, "sip:b", "INVITE"),
+            (Md5, "sip:b", "INVITE"),
+        ];
+        for (algorithm, uri, method) in asked {
+            let c = with(uri.as_bytes(), algorithm);
+            let ha1 = c.ha1(Secret::Password(b"x"));
+            let ha2 = algorithm.hash(&[method.as_bytes(), uri.as_bytes()]);
+            let whole = algorithm.hash(&[ha1.as_bytes(), b"n", ha2.as_bytes()]);
+            assert_eq!(response(c, Secret::Password(b"x"), method).as_bytes(), whole.as_bytes());
+        }
     }
 
     /// The hashed username is that of erratum 4897. No erratum has the response right, so it is what another implementation computes.

@@ -332,14 +332,14 @@ impl Domain {
     pub fn for_each(&self, mut f: impl FnMut(&Record)) {
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(|e| e.into_inner());
-            shard.records.iter().for_each(|r| f(r));
+            shard.records.iter().for_each(&mut f);
         }
     }
     /// Looks at every record of one shard.
     pub fn for_each_in(&self, shard: usize, mut f: impl FnMut(&Record)) {
         if let Some(shard) = self.shards.get(shard) {
             let shard = shard.lock().unwrap_or_else(|e| e.into_inner());
-            shard.records.iter().for_each(|r| f(r));
+            shard.records.iter().for_each(&mut f);
         }
     }
     /// Most records in one shard, `Max-Slots` of `ul.dump`.
