@@ -7,8 +7,9 @@ FUZZ_PACKAGES = $(BUILD_PACKAGES) g++
 TEST_PACKAGES = $(FUZZ_PACKAGES) mypy sip-tester kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-mysql-modules \
 	kamailio-postgres-modules mariadb-server mariadb-client postgresql sqlite3 python3-prometheus-client rtpengine-daemon
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
+PROFILED = $(or $(CARGO_TARGET_DIR),target)/profiled
 
-.PHONY: help run build test soak test-python test-freethreaded check lint generate fuzz bench conformance deps build-deps fuzz-deps test-deps
+.PHONY: help run build release test soak test-python test-freethreaded check lint generate fuzz bench conformance deps build-deps fuzz-deps test-deps
 
 help:
 	@echo 'make run          build and start the server on udp:127.0.0.1:5060 (CONFIG=file for another configuration)'
@@ -21,7 +22,8 @@ help:
 	@echo 'make generate     print docs/generated and docs/coverage.md anew from the declarations'
 	@echo 'make conformance  the same scenarios through Trunkline and Kamailio'
 	@echo 'make fuzz         a minute of fuzzing for each target (SECONDS=60)'
-	@echo 'make bench        Trunkline against Kamailio: CPU per message, latency, memory'
+	@echo 'make release      the server for production, compiled with a profile of its work: target/profiled/trunkline'
+	@echo 'make bench        that one against Kamailio: CPU per message, latency, memory'
 	@echo 'make deps         install the Debian packages all of this needs'
 
 run: build
@@ -29,6 +31,9 @@ run: build
 
 build: build-deps
 	$(CARGO) build --release --locked -p trunkline-server
+
+release: build-deps
+	CARGO='$(CARGO)' release/build
 
 test: test-deps
 	$(CARGO) build --locked -p trunkline-server
@@ -66,8 +71,8 @@ SECONDS ?= 60
 fuzz: fuzz-deps
 	fuzz/run $(SECONDS)
 
-bench: build
-	benches/compare.py --trunkline $(RELEASE)/trunkline
+bench: release
+	benches/compare.py --trunkline $(PROFILED)/trunkline
 
 deps: test-deps
 build-deps:
