@@ -39,6 +39,7 @@ test: test-deps
 	$(CARGO) build --locked -p trunkline-server
 	.ci/databases $(CARGO) test --locked --workspace
 	@python=$$(.ci/newer-python) && if [ -n "$$python" ]; then CARGO='$(CARGO)' .ci/test-python "$$python" engine; fi
+	release/train.py $(or $(CARGO_TARGET_DIR),target)/debug/trunkline 2
 	fuzz/run 60 message
 
 soak: build-deps

@@ -96,7 +96,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--jobs", default="a,b,c")
     p.add_argument("--quick", action="store_true", help="one short run each: a look, not a result")
-    p.add_argument("--trunkline", default=os.path.join(ROOT, "target", "release", "trunkline"))
+    p.add_argument("--trunkline", default=os.path.join(ROOT, "target", "profiled", "trunkline"))
     p.add_argument("--kit", default=os.environ.get("BENCH_KIT", os.path.join(ROOT, "..", "shared", "bench")))
     p.add_argument("--subjects", default="kemi,native,trunkline")
     p.add_argument("--out")
