@@ -6,8 +6,8 @@ BUILD_PACKAGES = gcc pkg-config python3 python3-dev
 FUZZ_PACKAGES = $(BUILD_PACKAGES) g++
 TEST_PACKAGES = $(FUZZ_PACKAGES) mypy sip-tester kamailio kamailio-python3-modules kamailio-sqlite-modules kamailio-mysql-modules \
 	kamailio-postgres-modules mariadb-server mariadb-client postgresql sqlite3 python3-prometheus-client rtpengine-daemon
-RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
-PROFILED = $(or $(CARGO_TARGET_DIR),target)/profiled
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+RELEASE = $(TARGET)/release
 
 .PHONY: help run build release test soak test-python test-freethreaded check lint generate fuzz bench conformance deps build-deps fuzz-deps test-deps
 
@@ -39,7 +39,7 @@ test: test-deps
 	$(CARGO) build --locked -p trunkline-server
 	.ci/databases $(CARGO) test --locked --workspace
 	@python=$$(.ci/newer-python) && if [ -n "$$python" ]; then CARGO='$(CARGO)' .ci/test-python "$$python" engine; fi
-	release/train.py $(or $(CARGO_TARGET_DIR),target)/debug/trunkline 2
+	release/train.py $(TARGET)/debug/trunkline 2
 	fuzz/run 60 message
 
 soak: build-deps
@@ -73,7 +73,7 @@ fuzz: fuzz-deps
 	fuzz/run $(SECONDS)
 
 bench: release
-	benches/compare.py --trunkline $(PROFILED)/trunkline
+	benches/compare.py --trunkline $(TARGET)/profiled/trunkline
 
 deps: test-deps
 build-deps:

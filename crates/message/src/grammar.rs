@@ -52,8 +52,8 @@ static TOKEN: [bool; 256] = table(b"-.!%*_+`'~", true);
 /// Characters that may stand in a host as this server accepts it: host names (with the `_` of real networks), IPv4.
 static HOST: [bool; 256] = table(b"-._", true);
 
-/// A table of characters.
-pub(crate) const fn table(extra: &[u8], alphanumeric: bool) -> [bool; 256] {
+/// A table of characters: these, and letters and digits when `alphanumeric`.
+pub const fn table(extra: &[u8], alphanumeric: bool) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -92,6 +92,20 @@ pub(crate) fn number(text: &[u8]) -> Option<u64> {
         let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
     })
+}
+
+/// The digits of a number, written into `room` without an allocation.
+pub fn decimal(mut number: usize, room: &mut [u8; 20]) -> &[u8] {
+    let mut first = room.len();
+    for digit in room.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        first -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    room.get(first..).unwrap_or_default()
 }
 
 /// 1*DIGIT up to 65535.
@@ -166,7 +180,7 @@ impl<'a> Scan<'a> {
 }
 
 /// Length of the quoted-string that `text` begins with, quotes included; `None` when it never ends.
-pub(crate) fn quoted_len(text: &[u8]) -> Option<usize> {
+pub fn quoted_len(text: &[u8]) -> Option<usize> {
     if text.first() != Some(&b'"') {
         return None;
     }
@@ -358,6 +372,13 @@ mod tests {
         assert!(matches!(escape(b"alice", Component::User), Cow::Borrowed(_)));
         let every: Vec<u8> = (0..=255).collect();
         assert_eq!(&*unescape(&escape(&every, Component::Header)), &every[..]);
+    }
+
+    #[test]
+    fn digits_of_numbers() {
+        for n in [0, 9, 10, 69, 255, 65_535, u32::MAX as usize, usize::MAX] {
+            assert_eq!(decimal(n, &mut [0; 20]), n.to_string().as_bytes());
+        }
     }
 
     #[test]

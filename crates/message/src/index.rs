@@ -191,15 +191,8 @@ impl Index {
             }
         }
         let with_lws = row.get(colon + 1..end).unwrap_or_default();
-        // One space before a value and CRLF behind it, nearly always.
-        let started = match with_lws {
-            [b' ', value @ ..] if value.first().is_some_and(|&b| b > b' ') => value,
-            other => trim_start(other),
-        };
-        let value = match started {
-            [value @ .., b'\r', b'\n'] if value.last().is_some_and(|&b| b > b' ') => value,
-            other => trim_end(other),
-        };
+        let started = trim_start(with_lws);
+        let value = trim_end(started);
         // An empty value stands behind its colon, before the line end.
         let value_at = if value.is_empty() { colon + 1 } else { end - started.len() };
         let value = Span::new(at + value_at, value.len());

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use message::HeaderName;
+use message::grammar::decimal;
 use script::{
     Function, ModParam, ModParams, Module, Outcome, ParamType, ParamValue, RouteContext, RuntimeParam,
     SetupError, ksr_module,
@@ -85,8 +86,9 @@ impl MaxFwd {
         if let Some(header) = message.header(HeaderName::MaxForwards)
             && let Some(start) = message.offset_of(header.value)
         {
-            let mut digits = [0; 10];
-            ctx.edits.rewrite(start, start + header.value.len() as u32, decimal(lowered, &mut digits));
+            let mut digits = [0; 20];
+            let digits = decimal(lowered as usize, &mut digits);
+            ctx.edits.rewrite(start, start + header.value.len() as u32, digits);
         }
         ctx.slots.slot::<Changed>().value = Some(lowered);
         Outcome::TRUE
@@ -116,20 +118,6 @@ fn in_range(max_value: i64) -> bool {
         tracing::error!(target: "maxfwd", max_value, "a number from 0 to 255 is expected");
     }
     fits
-}
-
-/// Digits without an allocation: this runs for every request.
-fn decimal(mut value: u32, digits: &mut [u8; 10]) -> &[u8] {
-    let mut at = digits.len();
-    for slot in digits.iter_mut().rev() {
-        *slot = b'0' + (value % 10) as u8;
-        value /= 10;
-        at -= 1;
-        if value == 0 {
-            break;
-        }
-    }
-    digits.get(at..).unwrap_or_default()
 }
 
 impl MaxFwd {
@@ -231,12 +219,5 @@ mod tests {
         assert_eq!(call(&bench, &mut ctx, "process_maxfwd", 10), Some(1));
         assert!(bench.printed(&ctx).contains("Max-Forwards: 16\r\n"));
         assert!(MaxFwd::default().set_param("nope", ParamValue::Int(1)).is_err());
-    }
-    #[test]
-    fn digits() {
-        let mut buffer = [0; 10];
-        for n in [0, 9, 10, 69, 255, u32::MAX] {
-            assert_eq!(decimal(n, &mut buffer), n.to_string().as_bytes());
-        }
     }
 }

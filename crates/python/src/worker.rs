@@ -508,6 +508,7 @@ impl Worker {
 
     /// Attaches this thread, and says when it was; `None` when it is already.
     pub fn attach_now(&self) -> Option<Instant> {
+        self.attached_at.set(None);
         if self.attached.get() {
             return None;
         }
@@ -600,7 +601,6 @@ impl ScriptWorker for Worker {
     }
     fn has(&self, callback: CallbackId) -> bool {
         self.attach_now();
-        self.attached_at.set(None);
         // SAFETY: attached just above, on this worker's own thread.
         let py = unsafe { Attached::assume() };
         matches!(self.find(py, callback, self.number_of(callback)), Ok(Some(_)))
@@ -634,7 +634,6 @@ impl ScriptWorker for Worker {
         let error = |message: String| ScriptError { message };
         let before = self.attached.get();
         self.attach_now();
-        self.attached_at.set(None);
         // SAFETY: attached just above, on this worker's own thread.
         let py = unsafe { Attached::assume() };
         self.prune(py);

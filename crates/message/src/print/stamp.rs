@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Patch, Patches};
-use crate::grammar::{trim_end, trim_last_semicolon};
+use crate::grammar::{self, trim_end, trim_last_semicolon};
 use crate::{Edits, Message, Via};
 
 /// Parameters the receiving server adds to the topmost Via (RFC 3261 §18.2.1, RFC 3581 §4).
@@ -112,18 +112,8 @@ pub(super) fn text(out: &mut Vec<u8>, parts: &[&[u8]]) {
 }
 
 /// Appends a number.
-pub(super) fn decimal(out: &mut Vec<u8>, mut number: usize) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        first -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(first..).unwrap_or_default());
+pub(super) fn decimal(out: &mut Vec<u8>, number: usize) {
+    out.extend_from_slice(grammar::decimal(number, &mut [0; 20]));
 }
 
 /// Appends an address; IPv6 without brackets, as §25.1 `via-received` has it.

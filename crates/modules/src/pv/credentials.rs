@@ -1,5 +1,7 @@
 //! Digest credentials (RFC 7616 section 3.4) as pseudo-variables and `auth` read them: split once, nothing unescaped.
 
+use message::grammar::{quoted_len, table};
+
 /// The value of an Authorization or Proxy-Authorization row. Values are without their quotes; of a parameter that stands twice the
 /// last holds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -89,19 +91,9 @@ fn skip(text: &[u8]) -> &[u8] {
 }
 
 /// What ends a token; a table is quicker than comparisons.
-static TOKEN_END: [bool; 256] = ends(b"=,\" \t\n\r\x0c");
+static TOKEN_END: [bool; 256] = table(b"=,\" \t\n\r\x0c", false);
 /// What ends a value without quotes: a nonce may hold `=`.
-static VALUE_END: [bool; 256] = ends(b",\" \t\n\r\x0c");
-
-const fn ends(bytes: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut index = 0;
-    while index < bytes.len() {
-        table[bytes[index] as usize] = true;
-        index += 1;
-    }
-    table
-}
+static VALUE_END: [bool; 256] = table(b",\" \t\n\r\x0c", false);
 
 fn until<'a>(text: &'a [u8], ends: &[bool; 256]) -> (&'a [u8], &'a [u8]) {
     let end = text.iter().position(|c| ends[usize::from(*c)]);
@@ -110,16 +102,11 @@ fn until<'a>(text: &'a [u8], ends: &[bool; 256]) -> (&'a [u8], &'a [u8]) {
 
 /// A quoted string without its quotes, or a token. `None` when the quote is not closed.
 fn text(from: &[u8]) -> Option<(&[u8], &[u8])> {
-    let Some(quoted) = from.strip_prefix(b"\"") else { return Some(until(from, &VALUE_END)) };
-    let mut at = 0;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', quoted.get(at..)?)?;
-        match quoted.get(at) {
-            Some(b'"') => return Some((quoted.get(..at)?, quoted.get(at + 1..)?)),
-            // Whatever follows a backslash is part of the string.
-            _ => at += 2,
-        }
+    if from.first() != Some(&b'"') {
+        return Some(until(from, &VALUE_END));
     }
+    let end = quoted_len(from)?;
+    Some((from.get(1..end - 1)?, from.get(end..)?))
 }
 
 #[cfg(test)]
