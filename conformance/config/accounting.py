@@ -10,6 +10,7 @@ def mod_init():
 
 class Router:
     def child_init(self, rank):
+        KSR.info("child_init(%d)\n" % rank)
         return 0
 
     def ksr_request_route(self, msg):
