@@ -76,13 +76,17 @@ def mod_init():
 struct Relay {
     child: Child,
     port: u16,
-    _folder: Folder,
+    /// Held before the daemon's port is chosen: a socket on that very port would answer itself while the daemon is not there yet.
+    control: UdpSocket,
+    folder: Folder,
 }
 
 impl Relay {
     fn start() -> Relay {
         let folder = Folder::new();
+        let control = socket();
         let port = free_port();
+        control.connect(("127.0.0.1", port)).expect("connect");
         let media = free_port() & !1;
         let media = if media > 65_000 { 60_000 } else { media };
         let log = std::fs::File::create(folder.path().join("log")).expect("log file");
@@ -102,7 +106,7 @@ impl Relay {
             .stderr(log)
             .spawn()
             .expect("rtpengine (Debian package rtpengine-daemon) is installed");
-        let relay = Relay { child, port, _folder: folder };
+        let relay = Relay { child, port, control, folder };
         let until = Instant::now() + PATIENCE;
         while relay.command("d7:command4:pinge", Duration::from_millis(100)).is_none() {
             assert!(Instant::now() < until, "rtpengine does not answer");
@@ -111,16 +115,20 @@ impl Relay {
     }
     /// The answer to a command.
     fn command(&self, command: &str, within: Duration) -> Option<String> {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
-        socket.set_read_timeout(Some(within)).expect("timeout");
-        socket.connect(("127.0.0.1", self.port)).expect("connect");
+        self.control.set_read_timeout(Some(within)).expect("timeout");
         // A cookie that was used is answered as before.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let cookie = NEXT.fetch_add(1, Ordering::Relaxed);
-        socket.send(format!("test{cookie} {command}").as_bytes()).ok()?;
+        self.control.send(format!("test{cookie} {command}").as_bytes()).ok()?;
         let mut buffer = [0; 65_535];
-        let n = socket.recv(&mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..n]).into_owned())
+        loop {
+            let n = self.control.recv(&mut buffer).ok()?;
+            let answer = String::from_utf8_lossy(&buffer[..n]);
+            // Others are to earlier commands that were given up.
+            if let Some(answer) = answer.strip_prefix(&format!("test{cookie} ")) {
+                return Some(answer.to_owned());
+            }
+        }
     }
 }
 
@@ -128,6 +136,10 @@ impl Drop for Relay {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            eprintln!("--- log of rtpengine\n{log}");
+        }
     }
 }
 
@@ -330,7 +342,8 @@ fn a_third_party_hears_one_side_until_it_hangs_up() {
     let send = |text: String| carol.sip.send_to(text.as_bytes(), server.address).expect("sent");
     send(request("INVITE", 1, &carol, &bob, "", "listen", ""));
     let offer = carol.expect(" 200 ");
-    let label = offer.lines().find_map(|l| l.strip_prefix("a=label:")).expect("a label");
+    let label = offer.lines().find_map(|l| l.strip_prefix("a=label:"));
+    let label = label.unwrap_or_else(|| panic!("no label: {offer}"));
     let streams = format!("['f', '{label}']");
     assert_eq!((header(&offer, "X-Said"), header(&offer, "X-Streams")), ("1", streams.as_str()), "{offer}");
     assert!(offer.contains("a=sendonly") && ![to_alice, to_bob].contains(&media_port(&offer)), "{offer}");

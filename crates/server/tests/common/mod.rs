@@ -288,6 +288,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log: Vec<String> = self.lines.iter().collect();
+            eprintln!("--- log of the server, as far as the test had not read it\n{}", log.join("\n"));
+        }
     }
 }
 
