@@ -23,7 +23,7 @@ help:
 	@echo 'make conformance  the same scenarios through Trunkline and Kamailio'
 	@echo 'make fuzz         a minute of fuzzing for each target (SECONDS=60)'
 	@echo 'make release      the server for production, compiled with a profile of its work: target/profiled/trunkline'
-	@echo 'make bench        that one against Kamailio: CPU per message, latency, memory'
+	@echo 'make bench        that one against Kamailio: CPU per message, latency, memory (JOBS=a,b,c for some of its six jobs)'
 	@echo 'make deps         install the Debian packages all of this needs'
 
 run: build
@@ -73,7 +73,7 @@ fuzz: fuzz-deps
 	fuzz/run $(SECONDS)
 
 bench: release
-	benches/compare.py --trunkline $(TARGET)/profiled/trunkline
+	benches/compare.py --trunkline $(TARGET)/profiled/trunkline $(if $(JOBS),--jobs $(JOBS))
 
 deps: test-deps
 build-deps:

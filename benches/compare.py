@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trunkline against Kamailio in one run: CPU per unit, rate, latency, memory; ratios are what counts.
 
-  benches/compare.py [--jobs a,b,c] [--quick] [--trunkline BINARY] [--kit FOLDER] [--out FILE.json]
+  benches/compare.py [--jobs a,b,c,d,d2,e] [--quick] [--trunkline BINARY] [--kit FOLDER] [--out FILE.json]
 
 The load kit (sipgen, measure.py, kam.cfg, job_*.py, mk61.sh) is the project's; --kit or BENCH_KIT names its folder, default
 ../shared/bench beside the repository. Kamailio 6.1 runs in the chroot that mk61.sh makes, with its fast allocator (-x fm -X fm).
@@ -94,7 +94,7 @@ def measure(args, label, start, options, out):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--jobs", default="a,b,c")
+    p.add_argument("--jobs", default=",".join(JOBS), help="of %(default)s")
     p.add_argument("--quick", action="store_true", help="one short run each: a look, not a result")
     p.add_argument("--trunkline", default=os.path.join(ROOT, "target", "profiled", "trunkline"))
     p.add_argument("--kit", default=os.environ.get("BENCH_KIT", os.path.join(ROOT, "..", "shared", "bench")))
@@ -105,7 +105,7 @@ def main():
     args.run = os.environ.get("BENCH_RUN", os.path.expanduser("~/.cache/trunkline-bench/run"))
     os.makedirs(args.run, exist_ok=True)
     if not os.path.exists(args.trunkline):
-        sys.exit(f"{args.trunkline}: build it first (cargo build --release -p trunkline-server)")
+        sys.exit(f"{args.trunkline}: build it first (make release)")
     subprocess.run(["bash", "-c", f". {shlex.quote(os.path.join(args.kit, 'env.sh'))}"], check=True, env=dict(os.environ, BENCH_RUN=args.run))
     out = args.out or tempfile.mktemp(suffix=".jsonl", prefix="trunkline-bench-")
     if os.path.exists(out):
