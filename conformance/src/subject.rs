@@ -4,9 +4,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use testkit::process;
 use testkit::proof::{Calls, Times, callbacks_ran};
 
 use crate::relay;
@@ -33,9 +33,6 @@ impl Kind {
 
 /// Among the defines: media go through [`relay`].
 pub const WITH_RELAY: &str = "WITH_RELAY";
-
-/// For how long a server may take to end.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// What a server is started with.
 #[derive(Debug, Clone, Copy)]
@@ -157,39 +154,7 @@ impl Subject {
 
     /// Ends it at once, as a crash would.
     pub fn crash(mut self) {
-        kill("KILL", &children_of(self.child.id()));
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    /// SIGTERM, and patience. What a server keeps in memory it may write as it ends: it gets the time that takes on a busy machine.
-    fn end(&mut self) {
-        let id = self.child.id();
-        let (ended, end) = std::sync::mpsc::channel::<()>();
-        let killed = std::thread::scope(|scope| {
-            let watch = scope.spawn(move || {
-                kill("TERM", &[id]);
-                let begin = Instant::now();
-                let mut killed = false;
-                while end.recv_timeout(Duration::from_secs(1)).is_err_and(|e| e == RecvTimeoutError::Timeout)
-                {
-                    if begin.elapsed() > GRACE {
-                        killed = true;
-                        kill("KILL", &[children_of(id), vec![id]].concat());
-                    } else {
-                        // A process of Kamailio's that was not up yet did not hear it, and the others wait for that one.
-                        kill("TERM", &children_of(id));
-                    }
-                }
-                killed
-            });
-            let _ = self.child.wait();
-            drop(ended);
-            watch.join().expect("it does not panic")
-        });
-        if !std::thread::panicking() {
-            assert!(!killed, "{:?} did not end within {GRACE:?} of SIGTERM\n{}", self.kind, self.log());
-        }
+        process::crash(&mut self.child);
     }
 
     /// What it logged.
@@ -243,11 +208,11 @@ impl Subject {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.end();
-        }
+        let by_itself = process::end(&mut self.child);
         if std::thread::panicking() {
             eprintln!("--- log of {:?}\n{}", self.kind, self.log());
+        } else {
+            assert!(by_itself, "{:?} did not end after SIGTERM\n{}", self.kind, self.log());
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
@@ -257,22 +222,6 @@ impl Drop for Subject {
 fn all_processes_up(log: &str) -> bool {
     let processes = log.split_once("processes (at least): ").and_then(|(_, rest)| rest.split(' ').next());
     processes.and_then(|n| n.parse().ok()).is_none_or(|n| log.matches("child_init(").count() >= n)
-}
-
-/// Trunkline has none.
-fn children_of(process: u32) -> Vec<u32> {
-    let list =
-        std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|id| id.parse().ok()).collect()
-}
-
-fn kill(signal: &str, processes: &[u32]) {
-    if processes.is_empty() {
-        return;
-    }
-    // The shell's own `kill`: a small Debian has no such program.
-    let ids: Vec<String> = processes.iter().map(u32::to_string).collect();
-    let _ = Command::new("sh").args(["-c", &format!("kill -{signal} {}", ids.join(" "))]).status();
 }
 
 /// The built binary: beside the test's own, as cargo lays them out; `TRUNKLINE_BIN` overrides.

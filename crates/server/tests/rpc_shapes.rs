@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Folder, PATIENCE, Server, kill, text};
+use common::{Folder, PATIENCE, Server, text};
 
 const SCRIPT: &str = "
 import KSR
@@ -382,8 +382,7 @@ impl Kamailio {
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        kill(self.child.id(), "TERM");
-        let _ = self.child.wait();
+        testkit::process::end(&mut self.child);
     }
 }
 

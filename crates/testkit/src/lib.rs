@@ -1,4 +1,4 @@
-//! A virtual network with a clock of its own, user agents on it, and call-flow ladders: for tests only.
+//! A virtual network with a clock of its own, user agents on it, and call-flow ladders; what tests of real servers share: for tests only.
 //!
 //! Put a server behind [`Node`], add it and some [`UserAgent`]s to a [`Network`], let time pass. Everything follows from the seed:
 //! a failing test fails again. The user agents have timers of their own making, so they check the server's and do not share its faults.
@@ -6,6 +6,7 @@
 
 mod ladder;
 mod network;
+pub mod process;
 pub mod proof;
 mod random;
 mod user_agent;

@@ -109,11 +109,8 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Sends a signal; by the shell, which has `kill` built in: a small Debian has no such program.
 pub fn kill(pid: u32, signal: &str) {
-    let command = format!("kill -{signal} {pid}");
-    let ok = Command::new("sh").args(["-c", &command]).status().expect("sh");
-    assert!(ok.success(), "{command}");
+    assert!(testkit::process::signal(pid, signal), "SIG{signal} to {pid}");
 }
 
 pub struct Server {
