@@ -97,7 +97,7 @@ def call(caller, callee, n):
     if n % 20 == 0:
         caller.send(invite)
     callee.answer(arrived, "180 Ringing")
-    ringing = caller.receive("SIP/2.0 180")
+    caller.receive("SIP/2.0 180")
     if n % 10 == 1:
         caller.send(re.sub("CSeq: 1 INVITE", "CSeq: 1 CANCEL", invite.replace("INVITE", "CANCEL", 1).split("Content-Type")[0]) + "Content-Length: 0\r\n\r\n")
         callee.answer(callee.receive("CANCEL"), "200 OK")
